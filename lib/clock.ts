@@ -1,0 +1,25 @@
+/** A timer that was set; `cancel()` after it ran does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+/**
+ * Where the library takes its time from, so that tests can move it by hand.
+ *
+ * `now()` is monotonic, in milliseconds, from an origin of its own: differences mean something,
+ * the value does not.
+ */
+export interface Clock {
+  now(): number;
+  /** Runs `task` once after `delayMs`. A `background` timer does not keep the process alive. */
+  setTimer(task: () => void, delayMs: number, background?: boolean): Timer;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  setTimer(task, delayMs, background = false) {
+    const handle = setTimeout(task, delayMs);
+    if (background) handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  },
+};

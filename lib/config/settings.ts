@@ -1,0 +1,71 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+
+/**
+ * The settings as the rest of the house reads them: complete, checked, every duration in
+ * milliseconds and every size in bytes. `load` makes them; nothing else does.
+ */
+export interface ClusterSettings {
+  /** Where they came from, for messages: a path, or `the given options`. */
+  readonly source: string;
+  readonly nodes: readonly NodeSettings[];
+  readonly monitor: MonitorSettings;
+  readonly pool: PoolSettings;
+  readonly healthCheck: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly routing: RoutingSettings;
+  readonly startup: { readonly attempts: number; readonly delayMs: number };
+  readonly shutdown: { readonly drainTimeoutMs: number };
+}
+
+export type Role = 'primary' | 'replica';
+
+/** A password, or a function that is called for each connection (for tokens that expire). */
+export type Password = string | (() => string | Promise<string>);
+
+export interface Account {
+  readonly user: string;
+  readonly password?: Password;
+}
+
+export interface NodeSettings {
+  /** Unique within the cluster; `host:port` unless configured. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  /** Which list it stands in. Any node may hold either role later. */
+  readonly configuredRole: Role;
+  /** Accounts follow the role a node holds, not the list it stands in. */
+  readonly accounts: Readonly<Record<Role, Account>>;
+  readonly ssl: boolean | TlsOptions;
+  /** Share of the reads relative to the other nodes. */
+  readonly weight: number;
+  readonly zone?: string;
+}
+
+export interface MonitorSettings {
+  /** The account of probes; without it, the account of the role. */
+  readonly account?: Account;
+  readonly database?: string;
+}
+
+export interface PoolSettings {
+  readonly minConnections: number;
+  readonly maxConnections: number;
+  readonly idleTimeoutMs: number;
+  readonly maxLifetimeMs: number;
+  readonly acquireTimeoutMs: number;
+  readonly connectionTimeoutMs: number;
+  /** How long a connection may sit idle before it is asked whether it still lives. */
+  readonly keepaliveIntervalMs: number;
+  readonly applicationName: string;
+}
+
+export type Balance = 'least-loaded' | 'round-robin' | 'random' | 'weighted';
+
+export interface RoutingSettings {
+  /** What undecorated calls do. */
+  readonly default: 'auto' | 'primary';
+  readonly maxLagMs: number;
+  readonly maxLagBytes: number;
+  readonly balance: Balance;
+}

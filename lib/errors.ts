@@ -1,0 +1,133 @@
+/** What went wrong, as a word that programs can compare. */
+export type PgMcpErrorCode =
+  | 'CONFIG_INVALID'
+  | 'STARTUP_FAILED'
+  | 'CLUSTER_CLOSED'
+  | 'ACQUIRE_TIMEOUT'
+  | 'CONNECT_FAILED'
+  | 'CONNECTION_LOST'
+  | 'NO_PRIMARY'
+  | 'NO_REPLICA'
+  | 'WRITE_ON_REPLICA'
+  | 'TRANSACTION_ENDED'
+  | 'TRANSACTION_ABORTED'
+  | 'LEASE_RELEASED'
+  | 'NOT_WIRED'
+  | 'EMBEDDED_CLUSTER';
+
+export interface PgMcpErrorOptions {
+  readonly cause?: unknown;
+  /** True only where it is certain that the server did nothing: running the call again can't do it twice. */
+  readonly safeToRetry?: boolean;
+}
+
+/** The base of every error this library makes. An SQL error of the server is passed on as `pg` throws it. */
+export class PgMcpError extends Error {
+  readonly code: PgMcpErrorCode;
+  readonly safeToRetry: boolean;
+
+  constructor(code: PgMcpErrorCode, message: string, options: PgMcpErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.safeToRetry = options.safeToRetry ?? false;
+  }
+}
+
+/** One thing that is wrong in a configuration. */
+export interface ConfigFault {
+  /** Where it stands: `replicas[1].port`, or `db_cluster.json:12:5` for a fault of the syntax. */
+  readonly path: string;
+  /** What was found, what was expected, what to do. */
+  readonly message: string;
+}
+
+/** The configuration can't be used. Carries every fault, not just the first. */
+export class ConfigError extends PgMcpError {
+  readonly faults: readonly ConfigFault[];
+
+  constructor(source: string, faults: readonly ConfigFault[], options: PgMcpErrorOptions = {}) {
+    const lines = faults.map((fault) => `  - ${fault.path === '' ? '' : `${fault.path}: `}${fault.message}`);
+    super('CONFIG_INVALID', `${source} can't be used:\n${lines.join('\n')}`, options);
+    this.faults = faults;
+  }
+}
+
+/** Why one node can't serve. */
+export interface NodeFault {
+  readonly node: string;
+  readonly reason: string;
+}
+
+/** No usable primary was found at start, after the set number of attempts. Names every node and its cause. */
+export class StartupError extends PgMcpError {
+  readonly nodes: readonly NodeFault[];
+
+  constructor(message: string, nodes: readonly NodeFault[], options: PgMcpErrorOptions = {}) {
+    super('STARTUP_FAILED', [message, ...nodes.map((node) => `  - ${node.node}: ${node.reason}`)].join('\n'), options);
+    this.nodes = nodes;
+  }
+}
+
+/** The connections of one pool at one moment. `total` = active + idle + those still connecting. */
+export interface PoolCounts {
+  readonly total: number;
+  readonly active: number;
+  readonly idle: number;
+  readonly pending: number;
+  readonly max: number;
+}
+
+/** No connection came free in time. `cause` is the last failure to connect, where there was one. */
+export class AcquireTimeoutError extends PgMcpError {
+  constructor(
+    readonly node: string,
+    readonly elapsedMs: number,
+    readonly pool: PoolCounts,
+    cause?: unknown,
+  ) {
+    const { max, total, active, idle, pending } = pool;
+    const counts = `${active} active, ${idle} idle, ${total} open of ${max} allowed, ${pending} waiting`;
+    const last = cause === undefined ? '' : `; the last attempt to connect failed: ${describeError(cause)}`;
+    super(
+      'ACQUIRE_TIMEOUT',
+      `no connection to ${node} came free within ${Math.round(elapsedMs)} ms (${counts})${last}`,
+      { cause, safeToRetry: true },
+    );
+  }
+}
+
+/** A new connection could not be opened. Nothing was sent. */
+export class ConnectError extends PgMcpError {
+  constructor(
+    readonly node: string,
+    cause: unknown,
+  ) {
+    super('CONNECT_FAILED', `can't connect to ${node}: ${describeError(cause)}`, { cause, safeToRetry: true });
+  }
+}
+
+/** The connection broke under a statement. `outcome: 'unknown'` means the server may have done it. */
+export class ConnectionLostError extends PgMcpError {
+  constructor(
+    readonly node: string,
+    readonly outcome: 'unknown' | 'not-sent',
+    cause?: unknown,
+  ) {
+    const effect =
+      outcome === 'unknown' ? 'the server may or may not have run the statement' : 'the statement was not sent';
+    super('CONNECTION_LOST', `the connection to ${node} was lost: ${effect}`, {
+      cause,
+      safeToRetry: outcome === 'not-sent',
+    });
+  }
+}
+
+/** The short text of a cause: the innermost codes and messages, without stacks or connection strings. */
+export function describeError(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return describeError(error.errors[0]);
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const message = error.message === '' ? error.name : error.message;
+  return code === undefined || error instanceof PgMcpError || message.includes(code) ? message : `${message} (${code})`;
+}
