@@ -1,14 +1,21 @@
-const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const MS_PER_UNIT: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
-/** A duration as people write it: `'500ms'`, `'2s'`, `'5m'`, `'1h'`, `'1d'`, or a plain number of seconds. */
+/** A duration as people write it: `'500ms'`, `'2s'`, `'5m'` or `'5min'`, `'1h'`, `'1d'`, or a plain number of seconds. */
 export type Duration = string | number;
 
-/** Milliseconds of a duration, or `undefined` where it is none (negative, unitless text, not finite). */
+/** Whole milliseconds of a duration, or `undefined` where it is none (negative, unitless text, not finite). */
 export function parseDuration(value: Duration): number | undefined {
-  if (typeof value === 'number') return Number.isFinite(value) && value >= 0 ? value * 1_000 : undefined;
-  const match = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*$/.exec(value);
+  if (typeof value === 'number') return amount(value * 1_000);
+  const match = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)\s*$/.exec(value);
   const perUnit = MS_PER_UNIT[match?.[2] ?? ''];
-  return perUnit === undefined ? undefined : Number(match?.[1]) * perUnit;
+  return perUnit === undefined ? undefined : amount(Number(match?.[1]) * perUnit);
 }
 
 const BYTES_PER_UNIT: Readonly<Record<string, number>> = {
@@ -27,17 +34,23 @@ const BYTES_PER_UNIT: Readonly<Record<string, number>> = {
 /** A size as people write it: `'16MiB'`, `'1GB'`, or a plain number of bytes. */
 export type ByteSize = string | number;
 
-/** Bytes of a size, or `undefined` where it is none. */
+/** Whole bytes of a size, or `undefined` where it is none. */
 export function parseByteSize(value: ByteSize): number | undefined {
-  if (typeof value === 'number') return Number.isFinite(value) && value >= 0 ? value : undefined;
+  if (typeof value === 'number') return amount(value);
   const match = /^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?i?B)\s*$/.exec(value);
   const perUnit = BYTES_PER_UNIT[match?.[2] ?? ''];
-  return perUnit === undefined ? undefined : Math.round(Number(match?.[1]) * perUnit);
+  return perUnit === undefined ? undefined : amount(Number(match?.[1]) * perUnit);
+}
+
+/** A quantity that numbers hold exactly. Digits beyond that are no duration and no size anyone means. */
+function amount(value: number): number | undefined {
+  const whole = Math.round(value);
+  return value >= 0 && Number.isSafeInteger(whole) ? whole : undefined;
 }
 
 /** For messages: `250 ms`, `2 s`, `1.5 min`. */
 export function formatDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${Number((ms / 1_000).toFixed(1))} s`;
-  return `${Number((ms / 60_000).toFixed(1))} min`;
+  if (Math.round(ms) < 1_000) return `${Math.round(ms)} ms`;
+  const seconds = Number((ms / 1_000).toFixed(1));
+  return seconds < 60 ? `${seconds} s` : `${Number((ms / 60_000).toFixed(1))} min`;
 }

@@ -105,6 +105,11 @@ export class ConnectError extends PgMcpError {
   ) {
     super('CONNECT_FAILED', `can't connect to ${node}: ${describeError(cause)}`, { cause, safeToRetry: true });
   }
+
+  /** The server did not answer, or is starting up or shutting down; else it answered and refused. */
+  get isUnreachable(): boolean {
+    return isUnreachable(this.cause);
+  }
 }
 
 /** The connection broke under a statement. `outcome: 'unknown'` means the server may have done it. */
@@ -123,11 +128,25 @@ export class ConnectionLostError extends PgMcpError {
   }
 }
 
+// Every SQLSTATE has a digit, which tells it from EPIPE.
+const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
+const NOT_ACCEPTING = /^57P0[123]$/;
+
+/** False for an error by which a living server refuses (a wrong password, too many connections). */
+export function isUnreachable(cause: unknown): boolean {
+  const code = codeOf(cause);
+  return code === undefined || !SQLSTATE.test(code) || NOT_ACCEPTING.test(code);
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
 /** The short text of a cause: the innermost codes and messages, without stacks or connection strings. */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return describeError(error.errors[0]);
   if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const code = codeOf(error);
   const message = error.message === '' ? error.name : error.message;
   return code === undefined || error instanceof PgMcpError || message.includes(code) ? message : `${message} (${code})`;
 }

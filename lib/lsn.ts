@@ -20,3 +20,18 @@ export function formatLsn(lsn: Lsn): string {
 export function lsnDistance(ahead: Lsn, behind: Lsn): number {
   return ahead > behind ? Number(ahead - behind) : 0;
 }
+
+const PAGE_BYTES = 8_192n;
+const PAGE_HEADER_BYTES = 24n;
+const SEGMENT_HEADER_BYTES = 40n;
+
+/**
+ * The end of the last record before a primary's insert position.
+ *
+ * Right after a page header no record ends there, so nobody ever replays up to just that position: such a
+ * one is taken back to where its page begins.
+ */
+export function endOfRecords(insert: Lsn, segmentBytes: number): Lsn {
+  if (insert % BigInt(segmentBytes) === SEGMENT_HEADER_BYTES) return insert - SEGMENT_HEADER_BYTES;
+  return insert % PAGE_BYTES === PAGE_HEADER_BYTES ? insert - PAGE_HEADER_BYTES : insert;
+}

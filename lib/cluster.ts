@@ -1,0 +1,260 @@
+import { EventEmitter } from 'node:events';
+import { delay, systemClock, type Clock } from './clock.js';
+import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
+import type { ClusterSettings } from './config/settings.js';
+import { describeError, PgMcpError } from './errors.js';
+import { Dispatcher } from './execution/dispatcher.js';
+import { judgeHealth, type ClusterHealth } from './execution/health.js';
+import { createPools, followTopology, monitorConnectOptions } from './execution/pools.js';
+import { checkReplicaOptions, ScopedCalls } from './execution/scoped-calls.js';
+import { startUp } from './execution/start-up.js';
+import { statusOf, type ClusterState, type ClusterStatus } from './execution/status.js';
+import { Tally, type ClusterObserver } from './execution/tally.js';
+import type { Driver } from './pool/driver.js';
+import type { NodePool } from './pool/node-pool.js';
+import { pgDriver } from './pool/pg-driver.js';
+import { toStatement, type Queryable, type QueryResult, type Row, type Statement } from './query.js';
+import type { Lease } from './session/lease.js';
+import { RequestScope, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';
+import type { TransactionOptions } from './session/transaction.js';
+import { changesBetween, type NodeChange } from './topology/changes.js';
+import { Monitor } from './topology/monitor.js';
+import type { Topology } from './topology/topology.js';
+
+/** How long `healthCheck()` waits for the nodes' answers before it judges by what was last seen. */
+const HEALTH_CHECK_PATIENCE_MS = 500;
+
+export interface ClusterEvents {
+  /** A node changed its role or health, or began or ceased to lag. */
+  topology: [event: { readonly changes: readonly NodeChange[]; readonly status: ClusterStatus }];
+}
+
+/** What a cluster is built from, beside its settings; tests put their own in. */
+export interface ClusterParts {
+  readonly name?: string;
+  readonly clock?: Clock;
+  readonly driver?: Driver;
+  /** Evenly from 0 to 1, 1 excluded. */
+  readonly random?: () => number;
+}
+
+export interface ClusterCounters {
+  readonly decisions: Tally['decisions'];
+  readonly retries: Tally['retries'];
+  readonly connections: readonly ({ readonly node: string } & NodePool['history'])[];
+}
+
+/**
+ * A PostgreSQL primary and its replicas as one connection.
+ *
+ * Calls go where the scope they are made in says (`useReplica`, `useMaster`, `transaction`, or the
+ * decorators); outside any scope to the primary. Works with and without Nest.
+ */
+export class PgCluster implements Queryable, AsyncDisposable {
+  readonly name: string;
+  readonly #settings: ClusterSettings;
+  readonly #clock: Clock;
+  readonly #monitor: Monitor;
+  readonly #pools: ReadonlyMap<string, NodePool>;
+  readonly #tally = new Tally();
+  readonly #dispatcher: Dispatcher;
+  readonly #calls: ScopedCalls;
+  readonly #events = new EventEmitter<ClusterEvents>();
+  #state: ClusterState = 'new';
+  #connecting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: ClusterSettings, parts: ClusterParts = {}) {
+    const { name = 'default', clock = systemClock, driver = pgDriver, random = Math.random } = parts;
+    this.name = name;
+    this.#settings = settings;
+    this.#clock = clock;
+    const report: Monitor['report'] = (observation) => this.#monitor.report(observation);
+    const topology = () => this.#monitor.topology;
+    this.#pools = createPools({ settings, driver, clock, random, topology, report });
+    this.#monitor = new Monitor({
+      settings,
+      driver,
+      clock,
+      random,
+      connectOptions: (node) => monitorConnectOptions(node, settings),
+      onChange: (next, previous) => this.#changed(next, previous),
+    });
+    const tally = this.#tally;
+    this.#dispatcher = new Dispatcher({ settings, clock, random, monitor: this.#monitor, pools: this.#pools, tally });
+    this.#calls = new ScopedCalls(this.#dispatcher, tally);
+  }
+
+  /**
+   * A cluster from a file in the shape of `config/db_cluster.json`, or from an object of that shape.
+   *
+   * @param options Settings over the file's, in camelCase.
+   * @throws ConfigError with every fault.
+   */
+  static fromConfig(
+    pathOrConfig: string | ClusterConfig,
+    options: ClusterOptions = {},
+    parts: ClusterParts = {},
+  ): PgCluster {
+    return new PgCluster(loadSettings(pathOrConfig, options), parts);
+  }
+
+  /**
+   * Finds the primary, checks every node and opens the minimum of connections. Tries again as often as
+   * `startup.attempts` says. A dead replica does not stop it.
+   *
+   * @throws StartupError that names each node and its cause; nothing stays open then.
+   */
+  connect(): Promise<void> {
+    this.#connecting ??= this.#connect();
+    return this.#connecting;
+  }
+
+  /** Lets running work finish, up to `shutdown.drain_timeout`, and closes every connection. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Shutdown begins: health turns to `down` and probing stops; calls go on until `close`. */
+  async startDraining(): Promise<void> {
+    if (this.#state === 'ready') this.#state = 'draining';
+    await this.#monitor.stop();
+  }
+
+  /**
+   * Runs one statement where its scope says.
+   *
+   * @throws PgMcpError by its `code`; errors of the server pass as `pg` throws them.
+   */
+  query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
+    return this.#calls.query<R>(toStatement(statement, values));
+  }
+
+  /** Runs a function whose calls read from one replica. What it returns may be a promise, Observable or generator. */
+  useReplica<T>(work: () => T): T;
+  useReplica<T>(options: ReplicaOptions, work: () => T): T;
+  useReplica<T>(...args: [() => T] | [ReplicaOptions, () => T]): T {
+    const [options, work] = withOptions<ReplicaOptions, T>(args);
+    checkReplicaOptions(options);
+    return this.#calls.inReplicaScope(options, work);
+  }
+
+  /** Runs a function whose calls go to the primary. */
+  useMaster<T>(work: () => T): T;
+  useMaster<T>(options: PrimaryOptions, work: () => T): T;
+  useMaster<T>(...args: [() => T] | [PrimaryOptions, () => T]): T {
+    return this.#calls.inPrimaryScope(...withOptions<PrimaryOptions, T>(args));
+  }
+
+  /**
+   * Runs a function in a transaction: committed when it returns, rolled back when it throws. Nested, it is a
+   * savepoint. It begins with its first statement.
+   *
+   * @throws PgMcpError `TRANSACTION_ABORTED` when a failed statement's error was caught and nothing committed.
+   */
+  transaction<T>(work: () => T): T;
+  transaction<T>(options: TransactionOptions, work: () => T): T;
+  transaction<T>(...args: [() => T] | [TransactionOptions, () => T]): T {
+    return this.#calls.inTransaction(...withOptions<TransactionOptions, T>(args));
+  }
+
+  /** A connection by scope: of the transaction, of the scope's replica or primary, else of the primary. */
+  getConnection(): Promise<Lease> {
+    return this.#calls.lease();
+  }
+
+  getMasterConnection(): Promise<Lease> {
+    return this.#calls.lease('primary');
+  }
+
+  /** Of a replica; of the primary, held to reading, when no replica can serve. */
+  getReplicaConnection(): Promise<Lease> {
+    return this.#calls.lease('replica');
+  }
+
+  /** Opens the scope of one request, message or job. `request.abandon()` gives back what it still holds. */
+  runInRequest<T>(request: RequestScope, work: () => T): T {
+    return this.#calls.inRequest(request, work);
+  }
+
+  /** Whether a request scope is open here. */
+  get isInRequest(): boolean {
+    return this.#calls.isInRequest;
+  }
+
+  /** Asks every node now and judges the answers; for one that keeps silent, what was last seen of it. */
+  async healthCheck(): Promise<ClusterHealth> {
+    if (this.#state === 'ready') {
+      await Promise.race([this.#monitor.probeAll(), delay(this.#clock, HEALTH_CHECK_PATIENCE_MS)]);
+    }
+    return judgeHealth(this.getStatus());
+  }
+
+  /** What was last seen of every node, and the pools at this moment. Fit for JSON. */
+  getStatus(): ClusterStatus {
+    return statusOf(this.name, this.#state, this.#monitor.topology, this.#pools);
+  }
+
+  /** Counts since the start: routing decisions, retries, connections opened and closed. */
+  getCounters(): ClusterCounters {
+    const connections = [...this.#pools].map(([node, pool]) => ({ node, ...pool.history }));
+    return { decisions: this.#tally.decisions, retries: this.#tally.retries, connections };
+  }
+
+  /** Has an observer told of every statement and acquire, until the returned function is called. */
+  observe(observer: ClusterObserver): () => void {
+    this.#tally.observers.add(observer);
+    return () => this.#tally.observers.delete(observer);
+  }
+
+  on<E extends keyof ClusterEvents>(event: E, listener: (...args: ClusterEvents[E]) => void): this {
+    this.#events.on<keyof ClusterEvents>(event, listener);
+    return this;
+  }
+
+  off<E extends keyof ClusterEvents>(event: E, listener: (...args: ClusterEvents[E]) => void): this {
+    this.#events.off<keyof ClusterEvents>(event, listener);
+    return this;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#closing) throw new PgMcpError('CLUSTER_CLOSED', `cluster ${this.name} is closed`);
+    this.#state = 'connecting';
+    try {
+      await startUp({ settings: this.#settings, clock: this.#clock, monitor: this.#monitor, pools: this.#pools });
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    if (this.#state === 'connecting') this.#state = 'ready';
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'closed';
+    this.#dispatcher.close();
+    await this.#monitor.stop();
+    const { drainTimeoutMs } = this.#settings.shutdown;
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close(drainTimeoutMs)));
+  }
+
+  #changed(next: Topology, previous: Topology): void {
+    followTopology(this.#pools, next, previous);
+    const changes = changesBetween(previous, next);
+    if (changes.length === 0) return;
+    try {
+      this.#events.emit('topology', { changes, status: this.getStatus() });
+    } catch (error) {
+      // A listener's fault must not stop the monitor.
+      process.emitWarning(`a 'topology' listener of cluster ${this.name} failed: ${describeError(error)}`);
+    }
+  }
+}
+
+function withOptions<O extends object, T>(args: [() => T] | [O, () => T]): [O, () => T] {
+  return args.length === 1 ? [{} as O, args[0]] : args;
+}

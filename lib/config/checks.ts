@@ -1,0 +1,70 @@
+import { type Path, formatPath, isRecord } from './path.js';
+
+/** What the checks need of zod's context. */
+interface Report {
+  addIssue(issue: { code: 'custom'; message: string; path: PropertyKey[] }): void;
+}
+
+/**
+ * The checks that need more than one field. They also run where other fields have faults, so each
+ * looks at `value` as at a thing of which any part may be missing or wrong.
+ */
+export function crossChecks(value: unknown, report: Report): void {
+  if (!isRecord(value)) return;
+  const fault = (path: Path, message: string) =>
+    report.addIssue({ code: 'custom', path: [...path], message });
+  checkPool(value['connection_pool'], fault);
+  checkMonitor(value['monitor'], fault);
+  checkNodes([...listed(value, 'masters'), ...listed(value, 'replicas')], fault);
+}
+
+type Fault = (path: Path, message: string) => void;
+
+function checkPool(pool: unknown, fault: Fault): void {
+  if (!isRecord(pool)) return;
+  const { min_connections: min, max_connections: max } = pool;
+  if (typeof min !== 'number' || typeof max !== 'number' || min <= max) return;
+  fault(['connection_pool', 'min_connections'], `${min} is more than max_connections, which is ${max}`);
+}
+
+function checkMonitor(monitor: unknown, fault: Fault): void {
+  if (!isRecord(monitor) || monitor['password'] === undefined || monitor['user'] !== undefined) return;
+  fault(['monitor', 'password'], 'has no account to go with: monitor.user is missing');
+}
+
+interface ListedNode {
+  readonly path: Path;
+  readonly node: Record<string, unknown>;
+}
+
+function checkNodes(nodes: readonly ListedNode[], fault: Fault): void {
+  const addresses = new Map<string, string>();
+  const names = new Map<string, string>();
+  for (const { path, node } of nodes) {
+    const { host, port, name } = node;
+    if (typeof host !== 'string' || typeof port !== 'number') continue;
+    const address = nodeAddress(host.toLowerCase(), port);
+    const twin = addresses.get(address);
+    if (twin !== undefined) {
+      fault(path, `the same host and port as ${twin}; list each node once`);
+      continue;
+    }
+    addresses.set(address, formatPath(path));
+
+    const known = typeof name === 'string' ? name : nodeAddress(host, port);
+    const namesake = names.get(known);
+    if (namesake !== undefined) fault([...path, 'name'], `${namesake} has the same name`);
+    names.set(known, formatPath(path));
+  }
+}
+
+function listed(value: Record<string, unknown>, list: 'masters' | 'replicas'): ListedNode[] {
+  const nodes = value[list];
+  if (!Array.isArray(nodes)) return [];
+  return nodes.flatMap((node: unknown, index) => (isRecord(node) ? [{ path: [list, index], node }] : []));
+}
+
+/** `db1:5432`; an IPv6 address stands in brackets. */
+export function nodeAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

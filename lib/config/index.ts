@@ -1,0 +1,14 @@
+export { clusterJsonSchema } from './json-schema.js';
+export { loadSettings } from './load.js';
+export type {
+  Account,
+  Balance,
+  ClusterSettings,
+  MonitorSettings,
+  NodeSettings,
+  Password,
+  PoolSettings,
+  Role,
+  RoutingSettings,
+} from './settings.js';
+export type { ClusterConfig, ClusterOptions, MasterConfig, ReplicaConfig } from './types.js';

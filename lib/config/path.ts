@@ -1,0 +1,17 @@
+export type Path = readonly PropertyKey[];
+
+/** `['replicas', 1, 'port']` as `replicas[1].port`. */
+export function formatPath(path: Path): string {
+  return path.reduce<string>((text, segment) => {
+    if (typeof segment === 'number') return `${text}[${segment}]`;
+    return text === '' ? String(segment) : `${text}.${String(segment)}`;
+  }, '');
+}
+
+/** Stands where a value has a fault already: no default takes its place and no second fault is raised. */
+export const FAILED = Symbol('failed');
+
+/** A value that holds settings: neither a list, nor bytes, nor null. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}

@@ -1,0 +1,94 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { nodeAddress } from './checks.js';
+import { toCamel } from './keys.js';
+import type { CheckedCluster } from './schema.js';
+import type { Account, ClusterSettings, MonitorSettings, NodeSettings, Role } from './settings.js';
+
+type CheckedNode = CheckedCluster['replicas'][number];
+type CheckedMaster = CheckedCluster['masters'][number];
+
+/** The checked configuration as the rest of the house reads it. */
+export function resolveSettings(source: string, cluster: CheckedCluster): ClusterSettings {
+  const { connection_pool: pool, health_check: healthCheck, routing, startup, shutdown } = cluster;
+  return {
+    source,
+    nodes: resolveNodes(cluster),
+    monitor: resolveMonitor(cluster.monitor),
+    pool: {
+      minConnections: pool.min_connections,
+      maxConnections: pool.max_connections,
+      idleTimeoutMs: pool.idle_timeout,
+      maxLifetimeMs: pool.max_lifetime,
+      acquireTimeoutMs: pool.acquire_timeout,
+      connectionTimeoutMs: pool.connection_timeout,
+      keepaliveIntervalMs: pool.keepalive_interval,
+      applicationName: pool.application_name,
+    },
+    healthCheck: { intervalMs: healthCheck.interval, timeoutMs: healthCheck.timeout },
+    routing: {
+      default: routing.default,
+      maxLagMs: routing.max_lag,
+      maxLagBytes: routing.max_lag_bytes,
+      balance: routing.balance,
+    },
+    startup: { attempts: startup.attempts, delayMs: startup.delay },
+    shutdown: { drainTimeoutMs: shutdown.drain_timeout },
+  };
+}
+
+function resolveNodes({ masters, replicas }: CheckedCluster): NodeSettings[] {
+  const [first] = masters;
+  if (first === undefined) throw new TypeError('a checked configuration has a master');
+  const masterAccounts = masters.map(accountOf);
+  const replicaAccounts = replicas.map((node) => replicaAccount(node, first));
+
+  const node = (given: CheckedNode, configuredRole: Role, own: Account, other: Account): NodeSettings => ({
+    name: given.name ?? nodeAddress(given.host, given.port),
+    host: given.host,
+    port: given.port,
+    database: given.database ?? first.database,
+    configuredRole,
+    accounts:
+      configuredRole === 'primary' ? { primary: own, replica: other } : { primary: other, replica: own },
+    ssl: resolveSsl(given.ssl),
+    weight: given.weight,
+    ...(given.zone !== undefined && { zone: given.zone }),
+  });
+  const inRole = (
+    nodes: readonly CheckedNode[],
+    role: Role,
+    own: readonly Account[],
+    other: readonly Account[],
+  ) =>
+    nodes.flatMap((given, index) => {
+      const account = own[index];
+      return account === undefined ? [] : [node(given, role, account, other[0] ?? account)];
+    });
+  return [
+    ...inRole(masters, 'primary', masterAccounts, replicaAccounts),
+    ...inRole(replicas, 'replica', replicaAccounts, masterAccounts),
+  ];
+}
+
+function accountOf({ user, password }: Pick<CheckedMaster, 'user' | 'password'>): Account {
+  return password === undefined ? { user } : { user, password };
+}
+
+/** The master's password stands in only for the master's user: it is no other account's. */
+function replicaAccount(node: CheckedNode, master: CheckedMaster): Account {
+  const user = node.user ?? master.user;
+  const password = node.password ?? (user === master.user ? master.password : undefined);
+  return accountOf({ user, password });
+}
+
+function resolveMonitor({ user, password, database }: CheckedCluster['monitor']): MonitorSettings {
+  return {
+    ...(user !== undefined && { account: accountOf({ user, password }) }),
+    ...(database !== undefined && { database }),
+  };
+}
+
+function resolveSsl(ssl: CheckedNode['ssl']): boolean | TlsOptions {
+  if (ssl === undefined || typeof ssl === 'boolean') return ssl ?? false;
+  return Object.fromEntries(Object.entries(ssl).map(([key, value]) => [toCamel(key), value]));
+}

@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { crossChecks } from './checks.js';
+import { database, masterNode, replicaNode, secret, user } from './node-schema.js';
+import { section, setting } from './setting.js';
+import { byteSize, choice, duration, number, text } from './values.js';
+
+const positive = duration({ zero: 'refused' });
+const orZero = duration({ zero: 'allowed' });
+
+const masters = z
+  .array(masterNode, { error: 'expected a list of nodes' })
+  .min(1, 'expected at least one node')
+  .describe('The nodes configured as primary. Their account serves whichever node is primary.');
+
+const replicas = z
+  .array(replicaNode, { error: 'expected a list of nodes' })
+  .prefault([])
+  .describe(
+    'The nodes configured as replicas. Their account serves whichever nodes are replicas. Default: none.',
+  );
+
+const connectionPool = section('The connections to each node.', {
+  min_connections: setting(
+    number('a whole number of at least 0', { min: 0 }),
+    1,
+    'Connections per node that are opened at start and kept.',
+  ),
+  max_connections: setting(
+    number('a whole number of at least 1', { min: 1 }),
+    10,
+    'Most connections per node.',
+  ),
+  idle_timeout: setting(
+    positive,
+    '60s',
+    'A connection above the minimum is closed after it was idle this long.',
+  ),
+  max_lifetime: setting(positive, '30min', 'A connection is replaced at this age, less up to 10 %.'),
+  acquire_timeout: setting(positive, '5s', 'Longest wait for a free connection.'),
+  connection_timeout: setting(positive, '5s', 'Longest time for opening a connection.'),
+  keepalive_interval: setting(
+    positive,
+    '30s',
+    'A connection idle for this long is asked whether it still lives.',
+  ),
+  application_name: setting(
+    text('a name of at most 63 bytes', (value) => Buffer.byteLength(value) <= 63),
+    'nestjs-pg-mcp',
+    'The name that pg_stat_activity shows.',
+  ),
+});
+
+const healthCheck = section('The probes of each node.', {
+  interval: setting(positive, '1s', 'Time between two probes of a node.'),
+  timeout: setting(positive, '2s', 'A probe without an answer for this long has failed.'),
+});
+
+const routing = section('Which node serves a statement.', {
+  default: setting(choice(['auto', 'primary']), 'auto', 'What undecorated calls do.'),
+  max_lag: setting(orZero, '10s', 'A replica that is further behind takes no reads.'),
+  max_lag_bytes: setting(byteSize(), '16MiB', 'A replica that is further behind takes no reads.'),
+  balance: setting(
+    choice(['least-loaded', 'round-robin', 'random', 'weighted']),
+    'least-loaded',
+    'How reads are spread over the replicas.',
+  ),
+});
+
+const startup = section('The start of the application.', {
+  attempts: setting(
+    number('a whole number of at least 1', { min: 1 }),
+    3,
+    'How often to try before the start fails.',
+  ),
+  delay: setting(orZero, '1s', 'Time between two attempts.'),
+});
+
+const shutdown = section('The end of the application.', {
+  drain_timeout: setting(orZero, '25s', 'How long connections in use may finish their work.'),
+});
+
+const monitor = section('Another account for the probes.', {
+  user: user.optional().describe('The account of the probes. Default: the account of the role.'),
+  password: secret,
+  database: database.optional().describe("The database of the probes. Default: the node's."),
+});
+
+/** The shape of a configuration, in the spelling of the file. What `parse` gives has every default filled in. */
+export const clusterSchema = z
+  .strictObject(
+    {
+      $schema: z
+        .string('expected the address of a JSON Schema')
+        .optional()
+        .describe('The JSON Schema of this file.'),
+      masters,
+      replicas,
+      connection_pool: connectionPool.prefault({}),
+      health_check: healthCheck.prefault({}),
+      routing: routing.prefault({}),
+      startup: startup.prefault({}),
+      shutdown: shutdown.prefault({}),
+      monitor: monitor.prefault({}),
+      health_check_timeout: positive
+        .optional()
+        .meta({ deprecated: true, description: 'Write health_check.timeout.' }),
+      health_check_interval: positive
+        .optional()
+        .meta({ deprecated: true, description: 'Write health_check.interval.' }),
+    },
+    { error: 'expected an object' },
+  )
+  .superRefine(crossChecks, { when: () => true });
+
+/** A configuration as the file writes it. */
+export type ClusterFile = z.input<typeof clusterSchema>;
+
+/** A configuration that has passed. */
+export type CheckedCluster = z.output<typeof clusterSchema>;

@@ -1,0 +1,100 @@
+import type { Clock } from '../clock.js';
+import type { ClusterSettings, NodeSettings } from '../config/settings.js';
+import { describeError, isUnreachable } from '../errors.js';
+import type { ConnectOptions, Driver } from '../pool/driver.js';
+import { NodePool } from '../pool/node-pool.js';
+import type { Observation } from '../topology/observation.js';
+import { describeTrouble, nodeOf, type NodeState, type Topology } from '../topology/topology.js';
+
+export interface PoolsParts {
+  readonly settings: ClusterSettings;
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly random: () => number;
+  topology(): Topology;
+  report(observation: Observation): void;
+}
+
+/** One pool a node, in step with what the node is. */
+export function createPools(parts: PoolsParts): ReadonlyMap<string, NodePool> {
+  return new Map(parts.settings.nodes.map((node) => [node.name, createPool(node, parts)]));
+}
+
+function createPool(node: NodeSettings, parts: PoolsParts): NodePool {
+  const { settings, driver, clock, random } = parts;
+  const reportFailure = (cause: unknown) => {
+    // A server that answers and refuses is not unreachable: that is between it and the account.
+    if (!isUnreachable(cause)) return;
+    parts.report({ kind: 'connection-failed', node: node.name, at: clock.now(), cause: describeError(cause) });
+  };
+  return new NodePool({
+    node: node.name,
+    settings: settings.pool,
+    driver,
+    clock,
+    random,
+    connectOptions: () => pooledConnectOptions(node, settings, parts.topology()),
+    listener: {
+      lost: reportFailure,
+      connectFailed: reportFailure,
+      role: (inRecovery) =>
+        parts.report({ kind: 'role-reported', node: node.name, at: clock.now(), inRecovery }),
+    },
+  });
+}
+
+/** The account follows the role the node holds now; a replica's sessions are read-only even if it is promoted. */
+function pooledConnectOptions(node: NodeSettings, settings: ClusterSettings, topology: Topology): ConnectOptions {
+  const known = nodeOf(topology, node.name)?.role;
+  const role = known === undefined || known === 'unknown' ? node.configuredRole : known;
+  return {
+    node: node.name,
+    host: node.host,
+    port: node.port,
+    database: node.database,
+    ...node.accounts[role],
+    ssl: node.ssl,
+    applicationName: settings.pool.applicationName,
+    connectionTimeoutMs: settings.pool.connectionTimeoutMs,
+    readOnly: role === 'replica',
+  };
+}
+
+/** How the prober of a node connects: as the monitor's account where there is one. */
+export function monitorConnectOptions(node: NodeSettings, settings: ClusterSettings): ConnectOptions {
+  return {
+    node: node.name,
+    host: node.host,
+    port: node.port,
+    database: settings.monitor.database ?? node.database,
+    ...(settings.monitor.account ?? node.accounts[node.configuredRole]),
+    ssl: node.ssl,
+    applicationName: `${settings.pool.applicationName} monitor`,
+    connectionTimeoutMs: settings.healthCheck.timeoutMs,
+    readOnly: false,
+  };
+}
+
+/** Brings the pools in step with a new topology. */
+export function followTopology(pools: ReadonlyMap<string, NodePool>, next: Topology, previous: Topology): void {
+  for (const node of next.nodes) {
+    const before = nodeOf(previous, node.name);
+    const action = before && before !== node ? poolAction(before, node) : undefined;
+    if (action === 'retire') pools.get(node.name)?.retire();
+    if (action === 'fence') {
+      const reason = node.trouble ? describeTrouble(node.trouble) : 'it is out of service';
+      pools.get(node.name)?.fence(new Error(`${node.name} ${node.health}: ${reason}`));
+    }
+  }
+}
+
+/**
+ * What a change of a node means for its connections. `fence`: nothing may run there any more, and what
+ * runs would hang or be lost. `retire`: account and mode follow the role, so new connections are needed.
+ */
+export function poolAction(previous: NodeState, next: NodeState): 'fence' | 'retire' | undefined {
+  const isOut = (node: NodeState) => node.health === 'down' || node.health === 'refused';
+  if (isOut(next)) return isOut(previous) ? undefined : 'fence';
+  const changedRole = previous.role !== next.role && previous.role !== 'unknown' && next.role !== 'unknown';
+  return changedRole ? 'retire' : undefined;
+}

@@ -1,0 +1,216 @@
+import { parseDuration } from '../duration.js';
+import { codeOf } from '../errors.js';
+import type { QueryResult, Row, Statement } from '../query.js';
+import type { Borrowed, ConnectionSource } from '../session/borrowed.js';
+import { carry, type OpenScope } from '../session/carry.js';
+import { HeldConnection } from '../session/held-connection.js';
+import { Lease } from '../session/lease.js';
+import { explainRefusedWrite } from '../session/read-only.js';
+import {
+  createScopeStorage,
+  NO_SCOPE,
+  RequestScope,
+  type Holder,
+  type PrimaryOptions,
+  type ReplicaOptions,
+  type Scope,
+} from '../session/scope.js';
+import { Transaction, type TransactionOptions, type UnitOfWork } from '../session/transaction.js';
+import type { Demand, Dispatcher } from './dispatcher.js';
+import type { Tally } from './tally.js';
+
+/** Serialization failure and deadlock: the transaction may succeed when it runs again (manual, section 13.5). */
+const RUN_AGAIN = new Set(['40001', '40P01']);
+
+/** The calls of one cluster, each by the scope it is made in. */
+export class ScopedCalls {
+  readonly #storage = createScopeStorage();
+  readonly #dispatcher: Dispatcher;
+  readonly #tally: Tally;
+
+  constructor(dispatcher: Dispatcher, tally: Tally) {
+    this.#dispatcher = dispatcher;
+    this.#tally = tally;
+  }
+
+  query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
+    const scope = this.#scope;
+    if (scope.transaction) return explained(scope, scope.transaction.query<R>(statement, scope.route === 'replica'));
+    if (scope.held) return explained(scope, scope.held.query<R>(statement));
+    return this.#dispatcher.query<R>(demandOf(scope), statement);
+  }
+
+  inReplicaScope<T>(options: ReplicaOptions, work: () => T): T {
+    return carry(this.#storage, () => this.#openReplica(options), work);
+  }
+
+  inPrimaryScope<T>(options: PrimaryOptions, work: () => T): T {
+    return carry(this.#storage, () => this.#openPrimary(options), work);
+  }
+
+  /** A function that returns no promise, Observable or generator gets one: the commit is asynchronous. */
+  inTransaction<T>(options: TransactionOptions, work: () => T): T {
+    const attempt = () => carry(this.#storage, () => this.#openTransaction(options), work);
+    const first = attempt();
+    const retry = options.retry ?? 0;
+    // A nested one can't run again by itself: the server has given up the whole transaction.
+    if (retry === 0 || this.#scope.transaction || !(first instanceof Promise)) return first;
+    return this.#runAgain(first, attempt as () => Promise<unknown>, retry) as T;
+  }
+
+  /** Opens the scope of one request, message or job. What is open already goes on within it. */
+  inRequest<T>(request: RequestScope, work: () => T): T {
+    return this.#storage.run({ ...this.#scope, request }, work);
+  }
+
+  get isInRequest(): boolean {
+    return this.#scope.request !== undefined;
+  }
+
+  /** By scope: the transaction's, the held one, else one of the scope's route. */
+  async lease(target?: 'primary' | 'replica'): Promise<Lease> {
+    const scope = this.#scope;
+    const route = target ?? scope.route ?? 'primary';
+    if (scope.transaction) return joinTransaction(scope.transaction, route === 'replica');
+    if (scope.held && (target === undefined || scope.route === target)) return joinHeld(scope.held);
+    const { route: _, ...rest } = scope;
+    const demand = demandOf({ ...rest, route });
+    const { held, end } = this.#hold({ borrow: () => this.#dispatcher.borrow(demand) }, scope);
+    try {
+      return await leaseOf(held, end);
+    } catch (error) {
+      await end();
+      throw error;
+    }
+  }
+
+  get #scope(): Scope {
+    return this.#storage.getStore() ?? NO_SCOPE;
+  }
+
+  #openReplica(options: ReplicaOptions): OpenScope {
+    const { route, held, ...outer } = this.#scope;
+    const stickiness = outer.stickiness ?? { node: undefined, atLeast: undefined };
+    const scope: Scope = { ...outer, route: 'replica', replica: options, stickiness };
+    return this.#openOn(scope, route === 'replica' ? held : undefined, options.session);
+  }
+
+  #openPrimary(options: PrimaryOptions): OpenScope {
+    const { route, held, ...outer } = this.#scope;
+    return this.#openOn({ ...outer, route: 'primary' }, route === 'primary' ? held : undefined, options.session);
+  }
+
+  /** With the outer scope's connection where that has the same route, else one of its own where it asks for one. */
+  #openOn(scope: Scope, outerHeld: HeldConnection | undefined, ownConnection = false): OpenScope {
+    if (outerHeld) return openFor({ ...scope, held: outerHeld });
+    if (!ownConnection || scope.transaction) return openFor(scope);
+    const demand = demandOf(scope);
+    const { held, end } = this.#hold({ borrow: () => this.#dispatcher.borrow(demand) }, scope);
+    return openFor({ ...scope, held }, end);
+  }
+
+  #openTransaction(options: TransactionOptions): OpenScope {
+    const outer = this.#scope;
+    const unit = outer.transaction?.nest() ?? new Transaction(this.#sourceFor(outer, options), options);
+    const finish = keptBy(outer.request, unit);
+    return {
+      scope: { ...outer, route: 'primary', transaction: unit },
+      isDecidedAtEnd: true,
+      complete: () => finish(() => unit.complete()),
+      fail: () => finish(() => unit.fail()),
+    };
+  }
+
+  /** A transaction that only reads, in a replica scope, runs there; every other on the primary. */
+  #sourceFor(outer: Scope, options: TransactionOptions): ConnectionSource {
+    const route = options.readOnly && outer.route === 'replica' ? 'replica' : 'primary';
+    if (outer.held && outer.route === route) return outer.held;
+    const demand = demandOf({ ...outer, route });
+    return { borrow: () => this.#dispatcher.borrow(demand) };
+  }
+
+  #hold(source: ConnectionSource, scope: Scope): { held: HeldConnection; end: () => Promise<void> } {
+    const held = new HeldConnection(source);
+    const finish = keptBy(scope.request, held);
+    return { held, end: () => finish(() => held.end()) };
+  }
+
+  async #runAgain(first: Promise<unknown>, attempt: () => Promise<unknown>, retries: number): Promise<unknown> {
+    let running = first;
+    for (let left = retries; ; left--) {
+      try {
+        return await running;
+      } catch (error) {
+        if (left === 0 || !RUN_AGAIN.has(codeOf(error) ?? '')) throw error;
+        this.#tally.retried('serialization');
+        running = attempt();
+      }
+    }
+  }
+}
+
+function demandOf({ route, replica, stickiness }: Scope): Demand {
+  if (route !== 'replica') {
+    return { target: 'primary', reason: route === 'primary' ? 'use-master' : 'undecorated' };
+  }
+  const maxLagMs = replica?.maxLag === undefined ? undefined : parseDuration(replica.maxLag);
+  return {
+    target: 'replica',
+    onUnavailable: replica?.onUnavailable ?? 'primary',
+    ...(maxLagMs !== undefined && { maxLagMs }),
+    ...(stickiness && { stickiness }),
+  };
+}
+
+/** @throws TypeError that names the option. */
+export function checkReplicaOptions({ maxLag, onUnavailable }: ReplicaOptions): void {
+  if (maxLag !== undefined && parseDuration(maxLag) === undefined) {
+    throw new TypeError(`maxLag: no duration: ${JSON.stringify(maxLag)} (expected like '500ms', '2s', or seconds)`);
+  }
+  if (onUnavailable !== undefined && !['primary', 'wait', 'fail'].includes(onUnavailable)) {
+    throw new TypeError(`onUnavailable: ${JSON.stringify(onUnavailable)} is none of 'primary', 'wait', 'fail'`);
+  }
+}
+
+function openFor(scope: Scope, end: () => Promise<void> = async () => {}): OpenScope {
+  return { scope, complete: end, fail: () => end().catch(() => {}) };
+}
+
+/** Has the request end a holder that outlives it; the holder's own end takes it off again. */
+function keptBy(request: RequestScope | undefined, holder: Holder): (end: () => Promise<void>) => Promise<void> {
+  request?.hold(holder);
+  return async (end) => {
+    try {
+      await end();
+    } finally {
+      request?.letGo(holder);
+    }
+  };
+}
+
+/** In a replica scope, a write that the server refused is the scope's refusal. */
+async function explained<T>(scope: Scope, running: Promise<T>): Promise<T> {
+  try {
+    return await running;
+  } catch (error) {
+    throw scope.route === 'replica' ? explainRefusedWrite(error, 'a replica scope') : error;
+  }
+}
+
+async function joinTransaction(transaction: UnitOfWork, mustNotWrite: boolean): Promise<Lease> {
+  const { node, role, client } = await transaction.locate();
+  const query = (statement: Statement) => transaction.query(statement, mustNotWrite);
+  return new Lease({ node, role, client, query, release: async () => {} });
+}
+
+async function joinHeld(held: HeldConnection): Promise<Lease> {
+  return leaseOf(held, async () => {});
+}
+
+async function leaseOf(held: HeldConnection, release: () => Promise<void>): Promise<Lease> {
+  const borrowed: Borrowed = await held.borrow();
+  borrowed.release();
+  const { node, role, client } = borrowed;
+  return new Lease({ node, role, client, query: (statement) => held.query(statement), release });
+}
+

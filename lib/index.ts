@@ -1,0 +1,24 @@
+export { PgCluster, type ClusterCounters, type ClusterEvents, type ClusterParts } from './cluster.js';
+export type { Clock, Timer } from './clock.js';
+export { clusterJsonSchema, loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
+export type { ClusterSettings } from './config/settings.js';
+export {
+  AcquireTimeoutError,
+  ConfigError,
+  ConnectError,
+  ConnectionLostError,
+  PgMcpError,
+  StartupError,
+  type ConfigFault,
+  type NodeFault,
+  type PgMcpErrorCode,
+  type PoolCounts,
+} from './errors.js';
+export type { ClusterHealth } from './execution/health.js';
+export type { ClusterState, ClusterStatus, NodeStatus } from './execution/status.js';
+export type { ClusterObserver } from './execution/tally.js';
+export type { Queryable, QueryField, QueryResult, Statement } from './query.js';
+export { Lease } from './session/lease.js';
+export { RequestScope, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';
+export type { IsolationLevel, TransactionOptions } from './session/transaction.js';
+export type { NodeChange } from './topology/changes.js';

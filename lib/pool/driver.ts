@@ -1,0 +1,56 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { Clock } from '../clock.js';
+import type { Queryable } from '../query.js';
+
+/** What a connection is opened with. */
+export interface ConnectOptions {
+  /** The node's name, for messages. */
+  readonly node: string;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password?: string | (() => string | Promise<string>);
+  readonly ssl: boolean | TlsOptions;
+  readonly applicationName: string;
+  /** Bounds the whole way to a ready connection: name, socket, TLS, password function, authentication. */
+  readonly connectionTimeoutMs: number;
+  /** Starts every session with `default_transaction_read_only = on` (manual, section 19.11.1). */
+  readonly readOnly: boolean;
+}
+
+/** `I` idle, `T` in a transaction, `E` in a failed one (manual, section 54.7, ReadyForQuery). */
+export type TransactionStatus = 'I' | 'T' | 'E';
+
+export interface ConnectionListener {
+  /** The connection is gone, and not because we ended it. Called once. */
+  lost(cause: Error): void;
+  /**
+   * The server said whether it is in hot standby (`in_hot_standby`, PostgreSQL 14 and later; manual,
+   * section 54.2.7). It says so at connect and, after a promotion, with the next statement.
+   */
+  role(inHotStandby: boolean): void;
+}
+
+/** One physical connection. The pool and the monitor know no more of `pg` than this. */
+export interface DriverConnection extends Queryable {
+  readonly processId: number | undefined;
+  readonly transactionStatus: TransactionStatus;
+  /** A statement was sent whose answer has not come. */
+  readonly isBusy: boolean;
+  readonly isLost: boolean;
+  /** The `pg.Client` itself, for what only `pg` speaks (COPY streams, cursors, notifications). */
+  readonly client: unknown;
+  listen(listener: ConnectionListener): void;
+  /** Takes the session back to how it began (`DISCARD ALL`). */
+  reset(): Promise<void>;
+  /** Says goodbye and closes; cuts the socket where the goodbye gets no answer. */
+  end(): Promise<void>;
+  /** Cuts the socket at once. Statements in flight fail. */
+  destroy(cause?: Error): void;
+}
+
+export interface Driver {
+  /** Rejects with the cause as the network or the server gave it; never leaves a socket behind. */
+  connect(options: ConnectOptions, clock: Clock, signal?: AbortSignal): Promise<DriverConnection>;
+}

@@ -1,0 +1,61 @@
+import type { QueryResult, Row, Statement } from '../query.js';
+import type { DriverConnection } from './driver.js';
+
+/** Commands that leave something behind in the session (manual, section 54.2.5 and the reference pages). */
+const LEAVES_TRACES = new Set([
+  'SET',
+  'RESET',
+  'LISTEN',
+  'UNLISTEN',
+  'PREPARE',
+  'DEALLOCATE',
+  'DECLARE',
+  'LOAD',
+  'CREATE',
+]);
+
+/** Why a connection was closed: the label of `db_connections_closed_total`. */
+export type CloseReason =
+  | 'idle'
+  | 'lifetime'
+  | 'lost'
+  | 'open-transaction'
+  | 'busy'
+  | 'reset-failed'
+  | 'retired'
+  | 'fenced'
+  | 'shutdown';
+
+/** A connection with what the pool remembers of it. */
+export class PooledConnection {
+  /** When its last user gave it back: milliseconds of the clock. */
+  usedAt: number;
+  /** When the server last answered on it. */
+  aliveAt: number;
+  /** Session state may have been left behind: reset before the next user gets it. */
+  isTainted = false;
+
+  constructor(
+    readonly driver: DriverConnection,
+    readonly expiresAt: number,
+    /** The pool's count of retirements when this was opened. */
+    readonly generation: number,
+    now: number,
+  ) {
+    this.usedAt = now;
+    this.aliveAt = now;
+  }
+
+  async query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
+    const result = await this.driver.query<R>(statement);
+    if (Array.isArray(result) || LEAVES_TRACES.has(result.command)) this.isTainted = true;
+    return result;
+  }
+
+  /** What forbids that anybody else gets it, if anything does. */
+  get unfitBecause(): CloseReason | undefined {
+    if (this.driver.isLost) return 'lost';
+    if (this.driver.isBusy) return 'busy';
+    return this.driver.transactionStatus === 'I' ? undefined : 'open-transaction';
+  }
+}

@@ -1,0 +1,59 @@
+import { formatDuration } from '../duration.js';
+import type { Lsn } from '../lsn.js';
+import { describeTrouble, type NodeState, type Topology } from '../topology/topology.js';
+
+/** Why a replica takes no reads, as a word for metrics and as a sentence for people. */
+export interface Refusal {
+  readonly node: string;
+  readonly reason: 'unseen' | 'suspect' | 'down' | 'refused' | 'lagging' | 'max-lag' | 'behind-scope' | 'just-failed';
+  readonly detail: string;
+}
+
+/** What a read asks of a replica. */
+export interface ReplicaDemand {
+  /** Milliseconds; besides the cluster's own limit. */
+  readonly maxLagMs?: number;
+  /** It must have replayed this position. */
+  readonly atLeast?: Lsn;
+  /** Nodes on which this very call has failed. */
+  readonly failed?: ReadonlySet<string>;
+}
+
+/** The replicas that may serve a read, and why the others may not. */
+export function readReplicas(
+  topology: Topology,
+  demand: ReplicaDemand = {},
+): { readonly candidates: readonly NodeState[]; readonly refusals: readonly Refusal[] } {
+  const candidates: NodeState[] = [];
+  const refusals: Refusal[] = [];
+  for (const node of topology.nodes) {
+    if (!isReplica(node)) continue;
+    const refusal = refuse(node, demand);
+    if (refusal) refusals.push({ node: node.name, ...refusal });
+    else candidates.push(node);
+  }
+  return { candidates, refusals };
+}
+
+/** One that was never reached counts as what it is configured to be. */
+function isReplica({ role, settings }: NodeState): boolean {
+  return (role === 'unknown' ? settings.configuredRole : role) === 'replica';
+}
+
+function refuse(node: NodeState, demand: ReplicaDemand): Omit<Refusal, 'node'> | undefined {
+  const { health, trouble, lag, isLagging, facts } = node;
+  if (demand.failed?.has(node.name)) return { reason: 'just-failed', detail: 'this call has failed there' };
+  if (health !== 'up') {
+    const reason = health === 'unknown' ? 'unseen' : health;
+    return { reason, detail: trouble ? describeTrouble(trouble) : 'not seen yet' };
+  }
+  const behind = lag && `${formatDuration(lag.ms)} and ${lag.bytes} bytes behind`;
+  if (isLagging) return { reason: 'lagging', detail: behind ?? '' };
+  if (demand.maxLagMs !== undefined && !(lag && lag.ms <= demand.maxLagMs)) {
+    return { reason: 'max-lag', detail: behind ?? 'its lag is unknown' };
+  }
+  if (demand.atLeast !== undefined && !(facts?.replayedLsn !== undefined && facts.replayedLsn >= demand.atLeast)) {
+    return { reason: 'behind-scope', detail: 'has not replayed what this scope has seen' };
+  }
+  return undefined;
+}

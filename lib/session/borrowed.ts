@@ -1,0 +1,25 @@
+import type { Role } from '../config/settings.js';
+import type { QueryResult, Row, Statement } from '../query.js';
+
+/** A physical connection for the use of one, until `release`. */
+export interface Borrowed {
+  readonly node: string;
+  readonly role: Role;
+  /**
+   * Reads only, by intent, though the server would let a write pass: a replica's reads that fell back to
+   * the primary. What runs here runs in a READ ONLY transaction.
+   */
+  readonly mustNotWrite: boolean;
+  /** The `pg.Client`. */
+  readonly client: unknown;
+  query<R = Row>(statement: Statement): Promise<QueryResult<R>>;
+  /** The session may carry traces of its user: reset it before another gets it. */
+  taint(): void;
+  /** Gives it back; what is left open on it is cut off. A second call does nothing. */
+  release(): void;
+}
+
+/** Where connections come from: the pools by route, or one connection that a scope holds. */
+export interface ConnectionSource {
+  borrow(): Promise<Borrowed>;
+}

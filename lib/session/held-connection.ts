@@ -1,0 +1,86 @@
+import { PgMcpError } from '../errors.js';
+import type { QueryResult, Row, Statement } from '../query.js';
+import type { Borrowed, ConnectionSource } from './borrowed.js';
+import { Turns } from './turns.js';
+
+/**
+ * One physical connection that a scope keeps from its first statement to its end (`session: true`, a
+ * lease). Its users take turns on it.
+ */
+export class HeldConnection implements ConnectionSource {
+  readonly #source: ConnectionSource;
+  readonly #turns = new Turns();
+  #held: Borrowed | undefined;
+  #isEnded = false;
+
+  constructor(source: ConnectionSource) {
+    this.#source = source;
+  }
+
+  async abandon(): Promise<void> {
+    await this.end();
+  }
+
+  async query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
+    const borrowed = await this.borrow();
+    try {
+      return await borrowed.query<R>(statement);
+    } finally {
+      borrowed.release();
+    }
+  }
+
+  /** The connection for one turn: its `release` ends the turn, not the holding. */
+  borrow(): Promise<Borrowed> {
+    return new Promise((resolve, reject) => {
+      this.#turns
+        .take(async () => {
+          const held = await this.#take();
+          await new Promise<void>((release) => resolve({ ...forOneTurn(held), release }));
+        })
+        .catch(reject);
+    });
+  }
+
+  /** Gives the connection back once the turns taken so far are over. */
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    await this.#turns.take(async () => {
+      this.#held?.taint();
+      this.#held?.release();
+      this.#held = undefined;
+    });
+  }
+
+  async #take(): Promise<Borrowed> {
+    if (this.#isEnded) {
+      throw new PgMcpError('LEASE_RELEASED', 'the connection was given back: its scope has ended, or it was released');
+    }
+    this.#held ??= await this.#open();
+    return this.#held;
+  }
+
+  async #open(): Promise<Borrowed> {
+    const borrowed = await this.#source.borrow();
+    if (!borrowed.mustNotWrite) return borrowed;
+    try {
+      // Once for all that will run on it; the reset at the end takes it back.
+      await borrowed.query({ text: 'SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY' });
+      return borrowed;
+    } catch (error) {
+      borrowed.release();
+      throw error;
+    }
+  }
+}
+
+function forOneTurn(held: Borrowed): Omit<Borrowed, 'release'> {
+  return {
+    node: held.node,
+    role: held.role,
+    mustNotWrite: false,
+    client: held.client,
+    query: (statement) => held.query(statement),
+    taint: () => held.taint(),
+  };
+}

@@ -1,0 +1,146 @@
+import type { RoutingSettings } from '../config/settings.js';
+import { measureLag, remember, type Lag } from './lag.js';
+import type { NodeFacts, Observation } from './observation.js';
+import { nodeOf, type Health, type NodeState, type Topology, type Trouble } from './topology.js';
+
+const FAILURES_UNTIL_DOWN = 3;
+
+export type LagLimits = Pick<RoutingSettings, 'maxLagMs' | 'maxLagBytes'>;
+
+/** The topology after one more observation. Pure: times come with the observations. */
+export function fold(topology: Topology, observation: Observation, limits: LagLimits): Topology {
+  const nodes = topology.nodes.map((node) => (node.name === observation.node ? observe(node, observation) : node));
+  const systemId = topology.systemId ?? chooseSystem(nodes);
+  const ofSystem = nodes.filter((node) => systemId === undefined || belongsTo(node.facts, systemId));
+  const newestTimeline = Math.max(topology.newestTimeline, ...ofSystem.map(({ facts }) => facts?.timeline ?? 0));
+  const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline));
+  const primary = writable.length === 1 ? writable[0]?.name : undefined;
+  const settled = nodes.map((node) => judge(node, { systemId, newestTimeline, primary, writable }));
+  const next: Topology = {
+    version: topology.version + 1,
+    newestTimeline,
+    nodes: settled,
+    history: topology.history,
+    ...(systemId !== undefined && { systemId }),
+    ...(primary !== undefined && { primary }),
+  };
+  return measure(next, primary === topology.primary, observation, limits);
+}
+
+function observe(node: NodeState, observation: Observation): NodeState {
+  switch (observation.kind) {
+    case 'probed': {
+      const { facts, startedAt, endedAt } = observation;
+      const streamedAt = isReceiving(facts) || !facts.inRecovery ? endedAt : (node.streamedAt ?? endedAt);
+      const { trouble: _, ...rest } = node;
+      return { ...rest, failures: 0, facts, probeStartedAt: startedAt, probeEndedAt: endedAt, streamedAt };
+    }
+    case 'probe-failed':
+      return unreachable(node, node.failures + 1, observation.cause);
+    case 'connection-failed':
+      // A server that goes away breaks many connections at once: together they are one failure.
+      return unreachable(node, Math.max(node.failures, 1), observation.cause);
+    case 'role-reported':
+      return node.facts ? { ...node, facts: reportedRole(node.facts, observation.inRecovery) } : node;
+  }
+}
+
+/** A receiver that waits or starts over gets nothing: its standby may have been left behind on an old timeline. */
+function isReceiving(facts: NodeFacts): boolean {
+  return facts.receiver === 'streaming' || facts.receiver === 'connected';
+}
+
+function unreachable(node: NodeState, failures: number, cause: string): NodeState {
+  return { ...node, failures, trouble: { kind: 'unreachable', cause } };
+}
+
+/** A primary that says it is a standby is one. A standby that says it isn't must show its timeline first. */
+function reportedRole(facts: NodeFacts, inRecovery: boolean): NodeFacts {
+  return inRecovery && !facts.inRecovery ? { ...facts, inRecovery } : facts;
+}
+
+/** Taken once every node has answered or failed: the first configured primary that answers knows best. */
+function chooseSystem(nodes: readonly NodeState[]): string | undefined {
+  if (nodes.some((node) => node.facts === undefined && node.failures === 0)) return undefined;
+  const answering = nodes.filter((node) => node.facts?.systemId !== undefined);
+  const masters = answering.filter((node) => node.settings.configuredRole === 'primary');
+  const chosen = masters.find((node) => !node.facts?.inRecovery) ?? masters[0] ?? answering[0];
+  return chosen?.facts?.systemId;
+}
+
+function belongsTo(facts: NodeFacts | undefined, systemId: string): boolean {
+  return facts !== undefined && (facts.systemId === undefined || facts.systemId === systemId);
+}
+
+/** A node whose timeline can't be read is taken at its word. */
+function mayBePrimary(node: NodeState, newestTimeline: number): boolean {
+  if (!node.facts || node.facts.inRecovery || node.failures >= FAILURES_UNTIL_DOWN) return false;
+  return node.facts.timeline === undefined || node.facts.timeline === newestTimeline;
+}
+
+interface Verdict {
+  readonly systemId: string | undefined;
+  readonly newestTimeline: number;
+  readonly primary: string | undefined;
+  readonly writable: readonly NodeState[];
+}
+
+function judge(node: NodeState, verdict: Verdict): NodeState {
+  const { facts, failures } = node;
+  const role = facts === undefined ? 'unknown' : facts.inRecovery ? 'replica' : 'primary';
+  if (failures > 0) {
+    const health: Health = failures >= FAILURES_UNTIL_DOWN || facts === undefined ? 'down' : 'suspect';
+    return { ...node, role, health };
+  }
+  if (facts === undefined || verdict.systemId === undefined) {
+    return { ...node, role, health: facts === undefined ? 'unknown' : 'up' };
+  }
+  const trouble = whyRefused(node, facts, verdict);
+  return trouble ? { ...node, role, health: 'refused', trouble } : { ...node, role, health: 'up' };
+}
+
+function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Trouble | undefined {
+  if (!belongsTo(facts, verdict.systemId ?? '')) return { kind: 'other-system', systemId: facts.systemId ?? '' };
+  if (facts.inRecovery || node.name === verdict.primary) return undefined;
+  const timeline = facts.timeline ?? 0;
+  if (timeline < verdict.newestTimeline && facts.timeline !== undefined) {
+    return { kind: 'stale-primary', timeline, newest: verdict.newestTimeline };
+  }
+  const others = verdict.writable.filter((other) => other.name !== node.name).map((other) => other.name);
+  return others.length > 0 ? { kind: 'two-primaries', others } : undefined;
+}
+
+/** Takes the primary's position into the history and measures the replicas against it. */
+function measure(topology: Topology, samePrimary: boolean, observation: Observation, limits: LagLimits): Topology {
+  const primary = topology.primary === undefined ? undefined : nodeOf(topology, topology.primary);
+  const isSample = observation.kind === 'probed' && observation.node === primary?.name;
+  const before = samePrimary || primary === undefined ? topology.history : [];
+  const insertLsn = primary?.facts?.insertLsn;
+  const history =
+    isSample && insertLsn !== undefined ? remember(before, insertLsn, observation.startedAt) : before;
+  const primaryIsUp = primary?.health === 'up';
+  const nodes = topology.nodes.map((node) => {
+    const { lag: _, ...rest } = node;
+    const lag = node.role === 'replica' ? lagOf(node, history, primaryIsUp) : undefined;
+    const isLagging = lag !== undefined && isBeyond(lag, limits, node.isLagging);
+    return { ...rest, isLagging, ...(lag && { lag }) };
+  });
+  return { ...topology, nodes, history };
+}
+
+function lagOf(node: NodeState, history: Topology['history'], primaryIsUp: boolean): Lag | undefined {
+  const { facts, probeEndedAt, streamedAt } = node;
+  if (facts?.replayedLsn === undefined || probeEndedAt === undefined) return undefined;
+  // Without a primary nothing new can be missed: time stands still at what was last seen of it.
+  const at = primaryIsUp ? probeEndedAt : Math.min(probeEndedAt, history.at(-1)?.until ?? probeEndedAt);
+  const lag = measureLag(history, facts.replayedLsn, at);
+  const isCutOff = primaryIsUp && facts.receiver !== undefined && !isReceiving(facts) && streamedAt !== undefined;
+  if (!lag || !isCutOff) return lag;
+  return { bytes: lag.bytes, ms: Math.max(lag.ms, probeEndedAt - streamedAt) };
+}
+
+/** Out beyond the limit, back in at half of it. */
+function isBeyond(lag: Lag, limits: LagLimits, wasBeyond: boolean): boolean {
+  const share = wasBeyond ? 0.5 : 1;
+  return lag.ms > limits.maxLagMs * share || lag.bytes > limits.maxLagBytes * share;
+}

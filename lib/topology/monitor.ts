@@ -1,0 +1,141 @@
+import type { Clock, Timer } from '../clock.js';
+import type { ClusterSettings, NodeSettings } from '../config/settings.js';
+import type { ConnectOptions, Driver } from '../pool/driver.js';
+import { fold } from './fold.js';
+import type { Observation } from './observation.js';
+import { Prober } from './prober.js';
+import { nodeOf, unseen, type Topology } from './topology.js';
+
+/** How often a node in trouble is asked, and every node while there is no primary. */
+const URGENT_INTERVAL_MS = 250;
+const JITTER = 0.1;
+
+export interface MonitorOptions {
+  readonly settings: ClusterSettings;
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** How the prober of a node connects. */
+  readonly connectOptions: (node: NodeSettings) => ConnectOptions;
+  readonly onChange: (topology: Topology, previous: Topology) => void;
+}
+
+interface Watch {
+  readonly prober: Prober;
+  timer: Timer | undefined;
+  /** The probe under way. */
+  round: Promise<void> | undefined;
+}
+
+/** Keeps the topology true: probes every node, each at its own pace, and takes in what the pools notice. */
+export class Monitor {
+  readonly #options: MonitorOptions;
+  readonly #watches: ReadonlyMap<string, Watch>;
+  readonly #waiting = new Set<() => void>();
+  #topology: Topology;
+  #isStopped = false;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+    const { settings, clock, driver } = options;
+    this.#topology = unseen(settings.nodes);
+    this.#watches = new Map(
+      settings.nodes.map((node) => {
+        const { name } = node;
+        const prober = new Prober(clock, driver, options.connectOptions(node), {
+          timeoutMs: settings.healthCheck.timeoutMs,
+          onLost: (cause) => this.report({ kind: 'connection-failed', node: name, at: clock.now(), cause }),
+        });
+        return [name, { prober, timer: undefined, round: undefined }];
+      }),
+    );
+  }
+
+  get topology(): Topology {
+    return this.#topology;
+  }
+
+  /** Probes every node now and resolves once all have answered or failed. */
+  async probeAll(): Promise<Topology> {
+    await Promise.all([...this.#watches.keys()].map((node) => this.probeNow(node)));
+    return this.#topology;
+  }
+
+  /** Goes on probing, each node at its interval, until `stop`. */
+  start(): void {
+    for (const node of this.#watches.keys()) this.#schedule(node);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const watch of this.#watches.values()) watch.timer?.cancel();
+    for (const wake of this.#waiting) wake();
+    await Promise.all([...this.#watches.values()].map((watch) => watch.prober.stop()));
+  }
+
+  /** Takes in what was seen elsewhere. Anything that is news of a node has it probed at once. */
+  report(observation: Observation): void {
+    if (this.#isStopped) return;
+    const node = nodeOf(this.#topology, observation.node);
+    const isNews =
+      observation.kind === 'role-reported'
+        ? node?.facts !== undefined && node.facts.inRecovery !== observation.inRecovery
+        : node?.failures === 0;
+    if (!isNews) return;
+    this.#take(observation);
+    void this.probeNow(observation.node);
+  }
+
+  /** Resolves with the first topology that `suits`, now or within the time; else with undefined. */
+  until(suits: (topology: Topology) => boolean, timeoutMs: number): Promise<Topology | undefined> {
+    if (suits(this.#topology)) return Promise.resolve(this.#topology);
+    if (this.#isStopped) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      const settle = (topology: Topology | undefined) => {
+        this.#waiting.delete(look);
+        timeout.cancel();
+        resolve(topology);
+      };
+      const look = () => {
+        if (suits(this.#topology)) settle(this.#topology);
+        else if (this.#isStopped) settle(undefined);
+      };
+      const timeout = this.#options.clock.setTimer(() => settle(undefined), timeoutMs);
+      this.#waiting.add(look);
+    });
+  }
+
+  /** Probes one node; calls during a probe of it share that. */
+  async probeNow(node: string): Promise<void> {
+    const watch = this.#watches.get(node);
+    if (!watch || this.#isStopped) return;
+    watch.round ??= this.#probe(node, watch).finally(() => (watch.round = undefined));
+    await watch.round;
+  }
+
+  async #probe(node: string, watch: Watch): Promise<void> {
+    const observation = await watch.prober.probe();
+    if (this.#isStopped) return;
+    this.#take(observation);
+    if (watch.timer) this.#schedule(node);
+  }
+
+  #take(observation: Observation): void {
+    const previous = this.#topology;
+    this.#topology = fold(previous, observation, this.#options.settings.routing);
+    this.#options.onChange(this.#topology, previous);
+    for (const look of this.#waiting) look();
+  }
+
+  #schedule(node: string): void {
+    const watch = this.#watches.get(node);
+    if (!watch || this.#isStopped) return;
+    watch.timer?.cancel();
+    const { intervalMs } = this.#options.settings.healthCheck;
+    const health = nodeOf(this.#topology, node)?.health;
+    const isUrgent = health !== 'up' || this.#topology.primary === undefined;
+    const interval = isUrgent ? Math.min(URGENT_INTERVAL_MS, intervalMs) : intervalMs;
+    const spread = 1 + JITTER * (2 * this.#options.random() - 1);
+    watch.timer = this.#options.clock.setTimer(() => void this.probeNow(node), interval * spread, true);
+  }
+}

@@ -1,0 +1,40 @@
+import type { Lsn } from '../lsn.js';
+
+/**
+ * What a standby says of its WAL receiver (manual, section 27.2.4): `connected` where the account may not
+ * see more (it lacks `pg_monitor`), `none` without one, else the status as the server words it.
+ */
+export type ReceiverState = 'none' | 'connected' | 'streaming' | 'waiting' | 'starting' | 'stopping' | 'restarting';
+
+/** What one probe learned from a node. What an account may not see, or a service hides, is undefined. */
+export interface NodeFacts {
+  readonly inRecovery: boolean;
+  readonly systemId?: string;
+  /** On a primary read off the name of its WAL file, on a standby the one it receives. */
+  readonly timeline?: number;
+  /** `pg_postmaster_start_time()`: positions count only for the server process they came from. */
+  readonly serverStartedAt?: string;
+  /** Primary only: where the next record goes, taken back to the end of the last one. */
+  readonly insertLsn?: Lsn;
+  /** Standby only. */
+  readonly receivedLsn?: Lsn;
+  readonly replayedLsn?: Lsn;
+  readonly isReplayPaused?: boolean;
+  readonly receiver?: ReceiverState;
+}
+
+/** Something that was seen of one node. Times are milliseconds of the clock. */
+export type Observation =
+  | {
+      readonly kind: 'probed';
+      readonly node: string;
+      readonly startedAt: number;
+      readonly endedAt: number;
+      readonly facts: NodeFacts;
+    }
+  /** A probe got no answer. */
+  | { readonly kind: 'probe-failed'; readonly node: string; readonly at: number; readonly cause: string }
+  /** A pooled connection broke or could not be opened. */
+  | { readonly kind: 'connection-failed'; readonly node: string; readonly at: number; readonly cause: string }
+  /** A pooled connection said what the server has become. */
+  | { readonly kind: 'role-reported'; readonly node: string; readonly at: number; readonly inRecovery: boolean };

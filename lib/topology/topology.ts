@@ -1,0 +1,86 @@
+import type { NodeSettings, Role } from '../config/settings.js';
+import type { Lag, PrimaryHistory } from './lag.js';
+import type { NodeFacts } from './observation.js';
+
+/**
+ * `unknown` not seen yet; `up`; `suspect` failed once or twice, takes no reads while others can; `down`
+ * failed three times; `refused` answers, but must not be used.
+ */
+export type Health = 'unknown' | 'up' | 'suspect' | 'down' | 'refused';
+
+/** Why a node is not `up`. */
+export type Trouble =
+  | { readonly kind: 'unreachable'; readonly cause: string }
+  /** Its system identifier is not the cluster's. */
+  | { readonly kind: 'other-system'; readonly systemId: string }
+  /** Writable, but on an older timeline than the cluster has reached. */
+  | { readonly kind: 'stale-primary'; readonly timeline: number; readonly newest: number }
+  /** Writable on the newest timeline, and another node is so too. */
+  | { readonly kind: 'two-primaries'; readonly others: readonly string[] };
+
+export interface NodeState {
+  readonly name: string;
+  readonly settings: NodeSettings;
+  /** What it is used as. A writable node that is not the cluster's primary keeps the role and is refused. */
+  readonly role: Role | 'unknown';
+  readonly health: Health;
+  readonly trouble?: Trouble;
+  /** Failures in a row. */
+  readonly failures: number;
+  readonly facts?: NodeFacts;
+  /** When the probe that brought the facts began and ended. */
+  readonly probeStartedAt?: number;
+  readonly probeEndedAt?: number;
+  /** When it was last seen with a WAL receiver, or first seen at all. */
+  readonly streamedAt?: number;
+  /** Replicas only, where positions can be read. */
+  readonly lag?: Lag;
+  /** Beyond the lag allowed, and not yet back within half of it. */
+  readonly isLagging: boolean;
+}
+
+/** What is known of the cluster at one moment. Never changed, only replaced. */
+export interface Topology {
+  readonly version: number;
+  readonly systemId?: string;
+  /** The highest timeline ever seen in this system; 0 before any. */
+  readonly newestTimeline: number;
+  /** The node that takes writes. */
+  readonly primary?: string;
+  readonly nodes: readonly NodeState[];
+  readonly history: PrimaryHistory;
+}
+
+export function unseen(nodes: readonly NodeSettings[]): Topology {
+  return {
+    version: 0,
+    newestTimeline: 0,
+    history: [],
+    nodes: nodes.map((settings) => ({
+      name: settings.name,
+      settings,
+      role: 'unknown',
+      health: 'unknown',
+      failures: 0,
+      isLagging: false,
+    })),
+  };
+}
+
+export function nodeOf(topology: Topology, name: string): NodeState | undefined {
+  return topology.nodes.find((node) => node.name === name);
+}
+
+/** The trouble in words, for errors, logs and the health page alike. */
+export function describeTrouble(trouble: Trouble): string {
+  switch (trouble.kind) {
+    case 'unreachable':
+      return trouble.cause;
+    case 'other-system':
+      return `belongs to another system (${trouble.systemId})`;
+    case 'stale-primary':
+      return `is writable on timeline ${trouble.timeline}, but the cluster has reached ${trouble.newest}`;
+    case 'two-primaries':
+      return `is writable on the same timeline as ${trouble.others.join(', ')}`;
+  }
+}

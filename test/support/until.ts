@@ -1,0 +1,1 @@
+export { until } from '../../lib/testing/until.js';
