@@ -81,7 +81,14 @@ export class PgCluster implements Queryable, AsyncDisposable {
       onChange: (next, previous) => this.#changed(next, previous),
     });
     const tally = this.#tally;
-    this.#dispatcher = new Dispatcher({ settings, clock, random, monitor: this.#monitor, pools: this.#pools, tally });
+    this.#dispatcher = new Dispatcher({
+      settings,
+      clock,
+      random,
+      monitor: this.#monitor,
+      pools: this.#pools,
+      tally,
+    });
     this.#calls = new ScopedCalls(this.#dispatcher, tally);
   }
 
@@ -226,7 +233,12 @@ export class PgCluster implements Queryable, AsyncDisposable {
     if (this.#closing) throw new PgMcpError('CLUSTER_CLOSED', `cluster ${this.name} is closed`);
     this.#state = 'connecting';
     try {
-      await startUp({ settings: this.#settings, clock: this.#clock, monitor: this.#monitor, pools: this.#pools });
+      await startUp({
+        settings: this.#settings,
+        clock: this.#clock,
+        monitor: this.#monitor,
+        pools: this.#pools,
+      });
     } catch (error) {
       await this.close();
       throw error;

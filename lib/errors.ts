@@ -64,7 +64,11 @@ export class StartupError extends PgMcpError {
   readonly nodes: readonly NodeFault[];
 
   constructor(message: string, nodes: readonly NodeFault[], options: PgMcpErrorOptions = {}) {
-    super('STARTUP_FAILED', [message, ...nodes.map((node) => `  - ${node.node}: ${node.reason}`)].join('\n'), options);
+    super(
+      'STARTUP_FAILED',
+      [message, ...nodes.map((node) => `  - ${node.node}: ${node.reason}`)].join('\n'),
+      options,
+    );
     this.nodes = nodes;
   }
 }
@@ -103,7 +107,10 @@ export class ConnectError extends PgMcpError {
     readonly node: string,
     cause: unknown,
   ) {
-    super('CONNECT_FAILED', `can't connect to ${node}: ${describeError(cause)}`, { cause, safeToRetry: true });
+    super('CONNECT_FAILED', `can't connect to ${node}: ${describeError(cause)}`, {
+      cause,
+      safeToRetry: true,
+    });
   }
 
   /** The server did not answer, or is starting up or shutting down; else it answered and refused. */
@@ -120,7 +127,9 @@ export class ConnectionLostError extends PgMcpError {
     cause?: unknown,
   ) {
     const effect =
-      outcome === 'unknown' ? 'the server may or may not have run the statement' : 'the statement was not sent';
+      outcome === 'unknown'
+        ? 'the server may or may not have run the statement'
+        : 'the statement was not sent';
     super('CONNECTION_LOST', `the connection to ${node} was lost: ${effect}`, {
       cause,
       safeToRetry: outcome === 'not-sent',
@@ -148,5 +157,7 @@ export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = codeOf(error);
   const message = error.message === '' ? error.name : error.message;
-  return code === undefined || error instanceof PgMcpError || message.includes(code) ? message : `${message} (${code})`;
+  return code === undefined || error instanceof PgMcpError || message.includes(code)
+    ? message
+    : `${message} (${code})`;
 }

@@ -17,6 +17,12 @@ export {
 export type { ClusterHealth } from './execution/health.js';
 export type { ClusterState, ClusterStatus, NodeStatus } from './execution/status.js';
 export type { ClusterObserver } from './execution/tally.js';
+export { ClusterRegistry } from './nest/cluster-registry.js';
+export { UseMaster, type UseMasterOptions } from './nest/decorators/use-master.js';
+export { UseReplica, type UseReplicaOptions } from './nest/decorators/use-replica.js';
+export type { PgMcpModuleExtras, PgMcpModuleOptions, PgMcpOptionsFactory } from './nest/module-options.js';
+export { PgMcpModule } from './nest/pg-mcp.module.js';
+export { getClusterToken, InjectCluster } from './nest/tokens.js';
 export type { Queryable, QueryField, QueryResult, Statement } from './query.js';
 export { Lease } from './session/lease.js';
 export { RequestScope, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';

@@ -35,6 +35,7 @@ export interface Queryable {
 }
 
 export function toStatement(statement: string | Statement, values?: readonly unknown[]): Statement {
-  if (typeof statement === 'string') return values === undefined ? { text: statement } : { text: statement, values };
+  if (typeof statement === 'string')
+    return values === undefined ? { text: statement } : { text: statement, values };
   return values === undefined ? statement : { ...statement, values };
 }

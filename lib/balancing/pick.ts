@@ -17,7 +17,11 @@ export interface Chance {
 }
 
 /** Chooses the node that serves. Pure but for `chance`. */
-export function pick(candidates: readonly Candidate[], balance: Balance, chance: Chance): Candidate | undefined {
+export function pick(
+  candidates: readonly Candidate[],
+  balance: Balance,
+  chance: Chance,
+): Candidate | undefined {
   const weighty = candidates.filter((candidate) => candidate.weight > 0);
   const eligible = weighty.length > 0 ? weighty : candidates;
   if (eligible.length <= 1) return eligible[0];

@@ -48,7 +48,9 @@ export class Dispatcher {
     for (let attempt = 1; ; attempt++) {
       const borrowed = await this.borrow(demand, failed);
       try {
-        return await (borrowed.mustNotWrite ? queryReadOnly<R>(borrowed, statement) : borrowed.query<R>(statement));
+        return await (borrowed.mustNotWrite
+          ? queryReadOnly<R>(borrowed, statement)
+          : borrowed.query<R>(statement));
       } catch (error) {
         const again = whyAgain(error, { isRead: demand.target === 'replica', role: borrowed.role, attempt });
         if (!again) throw demand.target === 'replica' ? explainRefusedWrite(error, borrowed.node) : error;
@@ -71,7 +73,8 @@ export class Dispatcher {
     const { clock, settings } = this.#parts;
     const deadline = clock.now() + settings.pool.acquireTimeoutMs;
     for (;;) {
-      if (this.#isClosed) throw new PgMcpError('CLUSTER_CLOSED', 'the cluster is closed', { safeToRetry: true });
+      if (this.#isClosed)
+        throw new PgMcpError('CLUSTER_CLOSED', 'the cluster is closed', { safeToRetry: true });
       const chosen = await this.#choose(demand, failed, deadline);
       const { name } = chosen.node;
       try {
@@ -153,7 +156,8 @@ export class Dispatcher {
       topology.primary !== undefined &&
       nodeOf(topology, topology.primary)?.health === 'up';
     const found = await monitor.until(hasPrimary, Math.max(0, deadline - clock.now()));
-    if (!found) throw new PgMcpError('NO_PRIMARY', noPrimary(monitor.topology), { cause: error, safeToRetry: true });
+    if (!found)
+      throw new PgMcpError('NO_PRIMARY', noPrimary(monitor.topology), { cause: error, safeToRetry: true });
   }
 
   #remember(stickiness: Stickiness | undefined, node: NodeState): void {
@@ -165,9 +169,13 @@ export class Dispatcher {
     }
   }
 
-  #nobody(demand: Demand, { refusals }: { readonly refusals: Extract<Decision, { node?: undefined }>['refusals'] }) {
+  #nobody(
+    demand: Demand,
+    { refusals }: { readonly refusals: Extract<Decision, { node?: undefined }>['refusals'] },
+  ) {
     const options = { safeToRetry: true };
-    if (demand.target === 'primary') return new PgMcpError('NO_PRIMARY', noPrimary(this.#parts.monitor.topology), options);
+    if (demand.target === 'primary')
+      return new PgMcpError('NO_PRIMARY', noPrimary(this.#parts.monitor.topology), options);
     const reasons = refusals.map((refusal) => `${refusal.node}: ${refusal.reason} (${refusal.detail})`);
     const why = reasons.length > 0 ? reasons.join('; ') : 'the cluster has none';
     return new PgMcpError('NO_REPLICA', `no replica can serve this read: ${why}`, options);

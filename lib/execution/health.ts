@@ -10,7 +10,8 @@ export interface ClusterHealth {
 
 /** Judges a status. Replicas alone never bring the cluster down: reads go to the primary then. */
 export function judgeHealth(cluster: ClusterStatus): ClusterHealth {
-  if (cluster.state !== 'ready') return { status: 'down', problems: [`the cluster is ${cluster.state}`], cluster };
+  if (cluster.state !== 'ready')
+    return { status: 'down', problems: [`the cluster is ${cluster.state}`], cluster };
   const problems = cluster.nodes.flatMap(problemsOf);
   const primary = cluster.nodes.find((node) => node.name === cluster.primary);
   if (!primary) return { status: 'down', problems: ['there is no primary', ...problems], cluster };
@@ -23,7 +24,9 @@ function problemsOf(node: NodeStatus): readonly string[] {
   if (health !== 'up') problems.push(`${name} is ${health}${reason === undefined ? '' : `: ${reason}`}`);
   else if (role === 'replica' && !takesReads) problems.push(`${name} takes no reads: ${reason ?? 'unknown'}`);
   if (pool.pending > 0) {
-    problems.push(`${name} has ${pool.pending} callers waiting for a connection (${pool.active} of ${pool.max} in use)`);
+    problems.push(
+      `${name} has ${pool.pending} callers waiting for a connection (${pool.active} of ${pool.max} in use)`,
+    );
   }
   return problems;
 }

@@ -17,7 +17,12 @@ export class PoolConnection implements Borrowed {
     readonly node: string,
     readonly role: Role,
     readonly mustNotWrite: boolean,
-    { connection, pool, clock, tally }: { connection: PooledConnection; pool: NodePool; clock: Clock; tally: Tally },
+    {
+      connection,
+      pool,
+      clock,
+      tally,
+    }: { connection: PooledConnection; pool: NodePool; clock: Clock; tally: Tally },
   ) {
     this.#connection = connection;
     this.#pool = pool;

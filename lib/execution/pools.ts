@@ -25,7 +25,12 @@ function createPool(node: NodeSettings, parts: PoolsParts): NodePool {
   const reportFailure = (cause: unknown) => {
     // A server that answers and refuses is not unreachable: that is between it and the account.
     if (!isUnreachable(cause)) return;
-    parts.report({ kind: 'connection-failed', node: node.name, at: clock.now(), cause: describeError(cause) });
+    parts.report({
+      kind: 'connection-failed',
+      node: node.name,
+      at: clock.now(),
+      cause: describeError(cause),
+    });
   };
   return new NodePool({
     node: node.name,
@@ -44,7 +49,11 @@ function createPool(node: NodeSettings, parts: PoolsParts): NodePool {
 }
 
 /** The account follows the role the node holds now; a replica's sessions are read-only even if it is promoted. */
-function pooledConnectOptions(node: NodeSettings, settings: ClusterSettings, topology: Topology): ConnectOptions {
+function pooledConnectOptions(
+  node: NodeSettings,
+  settings: ClusterSettings,
+  topology: Topology,
+): ConnectOptions {
   const known = nodeOf(topology, node.name)?.role;
   const role = known === undefined || known === 'unknown' ? node.configuredRole : known;
   return {
@@ -76,7 +85,11 @@ export function monitorConnectOptions(node: NodeSettings, settings: ClusterSetti
 }
 
 /** Brings the pools in step with a new topology. */
-export function followTopology(pools: ReadonlyMap<string, NodePool>, next: Topology, previous: Topology): void {
+export function followTopology(
+  pools: ReadonlyMap<string, NodePool>,
+  next: Topology,
+  previous: Topology,
+): void {
   for (const node of next.nodes) {
     const before = nodeOf(previous, node.name);
     const action = before && before !== node ? poolAction(before, node) : undefined;

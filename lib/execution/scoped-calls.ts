@@ -35,7 +35,8 @@ export class ScopedCalls {
 
   query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
     const scope = this.#scope;
-    if (scope.transaction) return explained(scope, scope.transaction.query<R>(statement, scope.route === 'replica'));
+    if (scope.transaction)
+      return explained(scope, scope.transaction.query<R>(statement, scope.route === 'replica'));
     if (scope.held) return explained(scope, scope.held.query<R>(statement));
     return this.#dispatcher.query<R>(demandOf(scope), statement);
   }
@@ -75,7 +76,9 @@ export class ScopedCalls {
     if (scope.held && (target === undefined || scope.route === target)) return joinHeld(scope.held);
     const { route: _, ...rest } = scope;
     const demand = demandOf({ ...rest, route });
-    const { held, end } = this.#hold({ borrow: () => this.#dispatcher.borrow(demand) }, scope);
+    const held = this.#hold(demand);
+    const finish = keptBy(scope.request, held, { untilAnswer: true });
+    const end = () => finish(() => held.end());
     try {
       return await leaseOf(held, end);
     } catch (error) {
@@ -97,16 +100,20 @@ export class ScopedCalls {
 
   #openPrimary(options: PrimaryOptions): OpenScope {
     const { route, held, ...outer } = this.#scope;
-    return this.#openOn({ ...outer, route: 'primary' }, route === 'primary' ? held : undefined, options.session);
+    return this.#openOn(
+      { ...outer, route: 'primary' },
+      route === 'primary' ? held : undefined,
+      options.session,
+    );
   }
 
   /** With the outer scope's connection where that has the same route, else one of its own where it asks for one. */
   #openOn(scope: Scope, outerHeld: HeldConnection | undefined, ownConnection = false): OpenScope {
     if (outerHeld) return openFor({ ...scope, held: outerHeld });
     if (!ownConnection || scope.transaction) return openFor(scope);
-    const demand = demandOf(scope);
-    const { held, end } = this.#hold({ borrow: () => this.#dispatcher.borrow(demand) }, scope);
-    return openFor({ ...scope, held }, end);
+    const held = this.#hold(demandOf(scope));
+    const finish = keptBy(scope.request, held);
+    return openFor({ ...scope, held }, () => finish(() => held.end()));
   }
 
   #openTransaction(options: TransactionOptions): OpenScope {
@@ -129,13 +136,15 @@ export class ScopedCalls {
     return { borrow: () => this.#dispatcher.borrow(demand) };
   }
 
-  #hold(source: ConnectionSource, scope: Scope): { held: HeldConnection; end: () => Promise<void> } {
-    const held = new HeldConnection(source);
-    const finish = keptBy(scope.request, held);
-    return { held, end: () => finish(() => held.end()) };
+  #hold(demand: Demand): HeldConnection {
+    return new HeldConnection({ borrow: () => this.#dispatcher.borrow(demand) });
   }
 
-  async #runAgain(first: Promise<unknown>, attempt: () => Promise<unknown>, retries: number): Promise<unknown> {
+  async #runAgain(
+    first: Promise<unknown>,
+    attempt: () => Promise<unknown>,
+    retries: number,
+  ): Promise<unknown> {
     let running = first;
     for (let left = retries; ; left--) {
       try {
@@ -165,10 +174,14 @@ function demandOf({ route, replica, stickiness }: Scope): Demand {
 /** @throws TypeError that names the option. */
 export function checkReplicaOptions({ maxLag, onUnavailable }: ReplicaOptions): void {
   if (maxLag !== undefined && parseDuration(maxLag) === undefined) {
-    throw new TypeError(`maxLag: no duration: ${JSON.stringify(maxLag)} (expected like '500ms', '2s', or seconds)`);
+    throw new TypeError(
+      `maxLag: no duration: ${JSON.stringify(maxLag)} (expected like '500ms', '2s', or seconds)`,
+    );
   }
   if (onUnavailable !== undefined && !['primary', 'wait', 'fail'].includes(onUnavailable)) {
-    throw new TypeError(`onUnavailable: ${JSON.stringify(onUnavailable)} is none of 'primary', 'wait', 'fail'`);
+    throw new TypeError(
+      `onUnavailable: ${JSON.stringify(onUnavailable)} is none of 'primary', 'wait', 'fail'`,
+    );
   }
 }
 
@@ -177,8 +190,12 @@ function openFor(scope: Scope, end: () => Promise<void> = async () => {}): OpenS
 }
 
 /** Has the request end a holder that outlives it; the holder's own end takes it off again. */
-function keptBy(request: RequestScope | undefined, holder: Holder): (end: () => Promise<void>) => Promise<void> {
-  request?.hold(holder);
+function keptBy(
+  request: RequestScope | undefined,
+  holder: Holder,
+  options?: { readonly untilAnswer?: boolean },
+): (end: () => Promise<void>) => Promise<void> {
+  request?.hold(holder, options);
   return async (end) => {
     try {
       await end();
@@ -213,4 +230,3 @@ async function leaseOf(held: HeldConnection, release: () => Promise<void>): Prom
   const { node, role, client } = borrowed;
   return new Lease({ node, role, client, query: (statement) => held.query(statement), release });
 }
-

@@ -6,8 +6,18 @@ export type RetryReason = 'not-sent' | 'connection-lost' | 'recovery-conflict' |
 
 /** Where someone may look on. Called for each event, so what it does must be cheap; times are seconds. */
 export interface ClusterObserver {
-  queryEnded?(event: { readonly node: string; readonly role: Role; readonly seconds: number; readonly error?: unknown }): void;
-  acquired?(event: { readonly node: string; readonly role: Role; readonly seconds: number; readonly error?: unknown }): void;
+  queryEnded?(event: {
+    readonly node: string;
+    readonly role: Role;
+    readonly seconds: number;
+    readonly error?: unknown;
+  }): void;
+  acquired?(event: {
+    readonly node: string;
+    readonly role: Role;
+    readonly seconds: number;
+    readonly error?: unknown;
+  }): void;
 }
 
 /** Counts what the cluster did, from its start, whoever looks on. */

@@ -119,13 +119,13 @@ export class NodePool {
 
   /** Takes an active connection out of service at once: what runs on it fails. */
   destroy(connection: PooledConnection, reason: CloseReason): void {
-    if (this.#active.delete(connection)) this.#close(connection, reason);
+    if (this.#active.delete(connection)) void this.#close(connection, reason);
   }
 
   /** Replaces every connection: idle ones now, active ones when they come back. */
   retire(): void {
     this.#generation++;
-    for (const connection of this.#idle.splice(0)) this.#close(connection, 'retired');
+    for (const connection of this.#idle.splice(0)) void this.#close(connection, 'retired');
   }
 
   /** The node is not to be talked to: cuts every connection, in use or not, and turns waiters away. */
@@ -137,7 +137,7 @@ export class NodePool {
     this.#active.clear();
     this.#attended.clear();
     this.#waiting.turnAway(new ConnectError(this.#options.node, cause));
-    for (const connection of connections) this.#close(connection, 'fenced', cause);
+    for (const connection of connections) void this.#close(connection, 'fenced', cause);
   }
 
   /** Refuses newcomers, waits up to `drainMs` for active connections to come back, then cuts them. */
@@ -166,7 +166,8 @@ export class NodePool {
     while (!this.#isClosed && this.#total < maxConnections) {
       const someoneWaits = this.#waiting.length > this.#connecting + this.#attended.size;
       if (!someoneWaits && this.#total >= minConnections) return;
-      if (this.#backoff.isFailing && (this.#connecting > 0 || (this.#backoff.isWaiting && !someoneWaits))) return;
+      if (this.#backoff.isFailing && (this.#connecting > 0 || (this.#backoff.isWaiting && !someoneWaits)))
+        return;
       // The failure reaches those who wait and the listener; there is nobody else to tell.
       this.#open().catch(() => {});
     }
@@ -185,7 +186,10 @@ export class NodePool {
       this.#opened++;
       this.#lastConnectFailure = undefined;
       this.#backoff.succeeded();
-      connection.listen({ lost: (cause) => this.#lost(pooled, cause), role: (standby) => listener.role(standby) });
+      connection.listen({
+        lost: (cause) => this.#lost(pooled, cause),
+        role: (standby) => listener.role(standby),
+      });
       this.#settle(pooled);
     } catch (error) {
       this.#connecting--;
@@ -207,7 +211,7 @@ export class NodePool {
     const place = this.#idle.indexOf(connection);
     if (place >= 0) {
       this.#idle.splice(place, 1);
-      this.#close(connection, 'lost');
+      void this.#close(connection, 'lost');
     }
     this.#options.listener.lost(cause);
   }
@@ -222,7 +226,7 @@ export class NodePool {
   /** A connection came free: to the one who waits longest, to the idle ones, or away. */
   #settle(connection: PooledConnection): void {
     const reason = this.#whyNotToKeep(connection);
-    if (reason) this.#close(connection, reason);
+    if (reason) void this.#close(connection, reason);
     else if (this.#waiting.length > 0) {
       this.#active.add(connection);
       this.#waiting.serve(connection);
@@ -265,7 +269,9 @@ export class NodePool {
   }
 
   #closedError(): PgMcpError {
-    return new PgMcpError('CLUSTER_CLOSED', `the pool of ${this.#options.node} is closed`, { safeToRetry: true });
+    return new PgMcpError('CLUSTER_CLOSED', `the pool of ${this.#options.node} is closed`, {
+      safeToRetry: true,
+    });
   }
 
   #scheduleHousekeeping(): void {

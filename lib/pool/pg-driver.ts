@@ -2,7 +2,13 @@ import pg from 'pg';
 import type { Clock } from '../clock.js';
 import { ConnectionLostError } from '../errors.js';
 import { toStatement, type QueryResult, type Row, type Statement } from '../query.js';
-import type { ConnectionListener, ConnectOptions, Driver, DriverConnection, TransactionStatus } from './driver.js';
+import type {
+  ConnectionListener,
+  ConnectOptions,
+  Driver,
+  DriverConnection,
+  TransactionStatus,
+} from './driver.js';
 
 const KEEPALIVE_DELAY_MS = 10_000;
 const GOODBYE_MS = 1_000;
@@ -81,7 +87,9 @@ class PgConnection implements DriverConnection {
   }
 
   get processId(): number | undefined {
-    return 'processID' in this.client && typeof this.client.processID === 'number' ? this.client.processID : undefined;
+    return 'processID' in this.client && typeof this.client.processID === 'number'
+      ? this.client.processID
+      : undefined;
   }
 
   get transactionStatus(): TransactionStatus {

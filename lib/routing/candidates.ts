@@ -5,7 +5,8 @@ import { describeTrouble, type NodeState, type Topology } from '../topology/topo
 /** Why a replica takes no reads, as a word for metrics and as a sentence for people. */
 export interface Refusal {
   readonly node: string;
-  readonly reason: 'unseen' | 'suspect' | 'down' | 'refused' | 'lagging' | 'max-lag' | 'behind-scope' | 'just-failed';
+  readonly reason:
+    'unseen' | 'suspect' | 'down' | 'refused' | 'lagging' | 'max-lag' | 'behind-scope' | 'just-failed';
   readonly detail: string;
 }
 
@@ -52,7 +53,10 @@ function refuse(node: NodeState, demand: ReplicaDemand): Omit<Refusal, 'node'> |
   if (demand.maxLagMs !== undefined && !(lag && lag.ms <= demand.maxLagMs)) {
     return { reason: 'max-lag', detail: behind ?? 'its lag is unknown' };
   }
-  if (demand.atLeast !== undefined && !(facts?.replayedLsn !== undefined && facts.replayedLsn >= demand.atLeast)) {
+  if (
+    demand.atLeast !== undefined &&
+    !(facts?.replayedLsn !== undefined && facts.replayedLsn >= demand.atLeast)
+  ) {
     return { reason: 'behind-scope', detail: 'has not replayed what this scope has seen' };
   }
   return undefined;

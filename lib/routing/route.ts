@@ -46,7 +46,7 @@ export interface RouteInputs {
   readonly chance: Chance;
   /** Nodes on which this very call has failed. */
   readonly failed: ReadonlySet<string>;
-  inFlight(node: string): number;
+  readonly inFlight: (node: string) => number;
 }
 
 /** Decides which node serves a call. Pure but for the chance in choosing among equals. */
@@ -62,7 +62,9 @@ export function route(topology: Topology, intent: Intent, inputs: RouteInputs): 
   });
   const node = candidates.find(({ name }) => name === intent.stickTo) ?? choose(candidates, inputs);
   if (node) return { node, target: 'replica', reason: 'use-replica', mustNotWrite: false };
-  return intent.onUnavailable === 'primary' ? toPrimary(topology, 'no-replica', true, refusals) : { refusals };
+  return intent.onUnavailable === 'primary'
+    ? toPrimary(topology, 'no-replica', true, refusals)
+    : { refusals };
 }
 
 function toPrimary(
@@ -75,7 +77,10 @@ function toPrimary(
   return node ? { node, target: 'primary', reason, mustNotWrite } : { refusals };
 }
 
-function choose(candidates: readonly NodeState[], { balance, chance, inFlight }: RouteInputs): NodeState | undefined {
+function choose(
+  candidates: readonly NodeState[],
+  { balance, chance, inFlight }: RouteInputs,
+): NodeState | undefined {
   const choices = candidates.map(({ name, settings }) => ({
     node: name,
     weight: settings.weight,

@@ -56,7 +56,11 @@ async function carryPromise<T>(opened: OpenScope, promise: Promise<T>): Promise<
   return value;
 }
 
-function carryObservable<T>(storage: ScopeStorage, open: () => OpenScope, source: Observable<T>): Observable<T> {
+function carryObservable<T>(
+  storage: ScopeStorage,
+  open: () => OpenScope,
+  source: Observable<T>,
+): Observable<T> {
   return new Observable<T>((subscriber) => {
     const outer = storage.getStore();
     const outside = (deliver: () => void) => (outer ? storage.run(outer, deliver) : storage.exit(deliver));

@@ -54,7 +54,10 @@ export class HeldConnection implements ConnectionSource {
 
   async #take(): Promise<Borrowed> {
     if (this.#isEnded) {
-      throw new PgMcpError('LEASE_RELEASED', 'the connection was given back: its scope has ended, or it was released');
+      throw new PgMcpError(
+        'LEASE_RELEASED',
+        'the connection was given back: its scope has ended, or it was released',
+      );
     }
     this.#held ??= await this.#open();
     return this.#held;

@@ -5,7 +5,10 @@ import type { Borrowed } from './borrowed.js';
 const READ_ONLY_TRANSACTION = '25006';
 
 /** Runs a statement so that the server refuses it if it writes, on a connection that could write. */
-export async function queryReadOnly<R = Row>(borrowed: Borrowed, statement: Statement): Promise<QueryResult<R>> {
+export async function queryReadOnly<R = Row>(
+  borrowed: Borrowed,
+  statement: Statement,
+): Promise<QueryResult<R>> {
   await borrowed.query({ text: 'BEGIN READ ONLY' });
   return enclose(borrowed, statement, 'COMMIT', 'ROLLBACK');
 }
@@ -14,7 +17,10 @@ export async function queryReadOnly<R = Row>(borrowed: Borrowed, statement: Stat
  * The same within a transaction that may write. A subtransaction can be read-only by itself, and its end
  * takes the outer mode back (manual, SET TRANSACTION); a refused statement does not harm the outer one.
  */
-export async function queryReadOnlyWithin<R = Row>(borrowed: Borrowed, statement: Statement): Promise<QueryResult<R>> {
+export async function queryReadOnlyWithin<R = Row>(
+  borrowed: Borrowed,
+  statement: Statement,
+): Promise<QueryResult<R>> {
   await borrowed.query({ text: 'SAVEPOINT pg_mcp_read; SET TRANSACTION READ ONLY' });
   return enclose(
     borrowed,

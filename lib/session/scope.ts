@@ -30,23 +30,34 @@ export interface Holder {
   abandon(): Promise<void>;
 }
 
-/** One request, message or job: what is held for it ends with it. */
+/** One request, message or job, and what is held for it. */
 export class RequestScope {
   readonly #holders = new Set<Holder>();
+  readonly #leases = new Set<Holder>();
 
-  hold(holder: Holder): void {
-    this.#holders.add(holder);
+  hold(holder: Holder, { untilAnswer = false } = {}): void {
+    (untilAnswer ? this.#leases : this.#holders).add(holder);
   }
 
   /** It gave back what it held. */
   letGo(holder: Holder): void {
     this.#holders.delete(holder);
+    this.#leases.delete(holder);
   }
 
-  /** Nobody waits for the answer any more: transactions roll back, held connections come back. */
-  async abandon(): Promise<void> {
-    await Promise.all([...this.#holders].map((holder) => holder.abandon()));
+  /** The answer is given: leases that were forgotten come back. Work that goes on behind it may finish. */
+  async end(): Promise<void> {
+    await abandonAll(this.#leases);
   }
+
+  /** Nobody waits for the answer any more: transactions roll back, whatever is held comes back. */
+  async abandon(): Promise<void> {
+    await Promise.all([abandonAll(this.#leases), abandonAll(this.#holders)]);
+  }
+}
+
+async function abandonAll(holders: ReadonlySet<Holder>): Promise<void> {
+  await Promise.all([...holders].map((holder) => holder.abandon()));
 }
 
 /** Where the calls of one asynchronous context go: the scoped connection. Inner scopes copy and change it. */

@@ -199,7 +199,9 @@ const ISOLATION_LEVELS: readonly IsolationLevel[] = [
 
 function beginStatement({ isolation, readOnly, deferrable }: TransactionOptions): string {
   if (isolation !== undefined && !ISOLATION_LEVELS.includes(isolation)) {
-    throw new TypeError(`no isolation level: ${JSON.stringify(isolation)} (one of: ${ISOLATION_LEVELS.join(', ')})`);
+    throw new TypeError(
+      `no isolation level: ${JSON.stringify(isolation)} (one of: ${ISOLATION_LEVELS.join(', ')})`,
+    );
   }
   return [
     'BEGIN',

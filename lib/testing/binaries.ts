@@ -18,7 +18,7 @@ export interface Binaries {
   readonly bin: string;
   readonly major: number;
   /** Gives up a temporary copy, where there is one. */
-  release(): Promise<void>;
+  readonly release: () => Promise<void>;
 }
 
 export interface BinariesWanted {

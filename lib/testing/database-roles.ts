@@ -38,6 +38,9 @@ export type InDatabase = (name: string, run: (client: ClientBase) => Promise<voi
 
 export const APP_DATABASE = 'app';
 
+// With `synchronous_standby_names` among the settings a commit would wait for standbys that don't exist yet.
+const DONT_WAIT = 'SET synchronous_commit = local';
+
 export async function createRoles(
   inDatabase: InDatabase,
   roles: DatabaseRoles,
@@ -47,6 +50,7 @@ export async function createRoles(
   // Only a superuser can set `primary_conninfo` before version 15, which has GRANT ... ON PARAMETER.
   const mayRepoint = major >= 15;
   await inDatabase('template1', async (client) => {
+    await client.query(DONT_WAIT);
     await client.query(`
       ${createRole(app)};
       ${createRole(readOnly)};
@@ -69,6 +73,7 @@ export async function createRoles(
   });
   // Rights on functions are kept per database: in template1 they are for those to come.
   await inDatabase('postgres', async (client) => {
+    await client.query(DONT_WAIT);
     await grantFunctions(client, monitor);
     await client.query(`CREATE DATABASE ${APP_DATABASE} OWNER ${app.user}`);
   });

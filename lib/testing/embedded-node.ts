@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { QueryResult, QueryResultRow } from 'pg';
 import type { Binaries } from './binaries.js';
@@ -36,6 +37,7 @@ export class EmbeddedNode {
   readonly connectionString: string;
   readonly #place: NodePlace;
   #server: ServerProcess | undefined;
+  #starting: Promise<void> | undefined;
   #frozen = false;
 
   /** @internal Nodes are made by their cluster. */
@@ -76,21 +78,10 @@ export class EmbeddedNode {
    *
    * @throws PgMcpError `EMBEDDED_CLUSTER` with the end of the log when it doesn't start.
    */
-  async start(): Promise<void> {
-    if (this.isRunning) return;
-    const { binaries, account } = this.#place;
-    this.#frozen = false;
-    try {
-      this.#server = await ServerProcess.start({
-        program: join(binaries.bin, 'postgres'),
-        dataFolder: this.dataFolder,
-        logFile: this.logFile,
-        account,
-      });
-    } catch (error) {
-      if (!(error instanceof PortTaken)) throw error;
-      throw failure(`${this.name} can't start: another program listens on port ${this.port}`, error);
-    }
+  start(): Promise<void> {
+    if (this.isRunning) return Promise.resolve();
+    this.#starting ??= this.#launch().finally(() => (this.#starting = undefined));
+    return this.#starting;
   }
 
   /**
@@ -170,5 +161,19 @@ export class EmbeddedNode {
     if (!server?.isRunning) return;
     // An immediate shutdown gives the shared memory back to the system, which SIGKILL can't.
     if (!(await server.shutDown('immediate', SHUTDOWN_DEADLINE_MS))) await server.kill();
+  }
+
+  async #launch(): Promise<void> {
+    const { name, port, dataFolder, logFile } = this;
+    const { binaries, account } = this.#place;
+    if (!existsSync(dataFolder)) throw failure(`${name} has no data: its cluster has been stopped`);
+    this.#frozen = false;
+    const program = join(binaries.bin, 'postgres');
+    try {
+      this.#server = await ServerProcess.start({ program, dataFolder, logFile, account });
+    } catch (error) {
+      if (!(error instanceof PortTaken)) throw error;
+      throw failure(`${name} can't start: another program listens on port ${port}`, error);
+    }
   }
 }

@@ -72,7 +72,7 @@ function watch(listProcesses: () => ProcessRow[], folder: string): void {
     const members = [...servers];
     for (const member of members) members.push(...living.filter((row) => row.ppid === member.pid));
     if (members.length === 0) {
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
       process.exit();
     }
     if (performance.now() - start < patienceMs) {

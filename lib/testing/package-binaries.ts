@@ -67,7 +67,7 @@ const copies = new Map<string, { folder: Promise<GuardedFolder>; users: number }
 export async function acquireCopy(
   native: string,
   account: SystemAccount | undefined,
-): Promise<{ bin: string; release(): Promise<void> }> {
+): Promise<{ bin: string; release: () => Promise<void> }> {
   const copy = copies.get(native) ?? { folder: makeCopy(native, account), users: 0 };
   copies.set(native, copy);
   copy.users += 1;

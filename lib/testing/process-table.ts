@@ -20,7 +20,10 @@ export function processTable(): ProcessRow[] {
   const rows: ProcessRow[] = [];
   if (process.platform !== 'linux') {
     const columns = ['pid=', 'ppid=', 'stat=', 'lstart=', 'args='].flatMap((column) => ['-o', column]);
-    const lines = execFileSync('ps', ['-A', '-ww', ...columns], { encoding: 'utf8', env: { LC_ALL: 'C' } });
+    const lines = execFileSync('ps', ['-A', '-ww', ...columns], {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+    });
     for (const line of lines.split('\n')) {
       const match = /^\s*(\d+)\s+(\d+)\s+(\S)\S*\s+((?:\S+\s+){4}\S+)\s+(.*)$/.exec(line);
       const [, pid, ppid, state = '', started = '', command = ''] = match ?? [];

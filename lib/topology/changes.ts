@@ -7,7 +7,11 @@ export interface NodeChange {
   readonly role: Role | 'unknown';
   readonly health: Health;
   readonly isLagging: boolean;
-  readonly previous: { readonly role: Role | 'unknown'; readonly health: Health; readonly isLagging: boolean };
+  readonly previous: {
+    readonly role: Role | 'unknown';
+    readonly health: Health;
+    readonly isLagging: boolean;
+  };
   /** Why it is not up. */
   readonly reason?: string;
 }
@@ -17,7 +21,8 @@ export function changesBetween(previous: Topology, next: Topology): readonly Nod
   return next.nodes.flatMap((node) => {
     const before = nodeOf(previous, node.name);
     const { role, health, isLagging, trouble } = node;
-    if (!before || (before.role === role && before.health === health && before.isLagging === isLagging)) return [];
+    if (!before || (before.role === role && before.health === health && before.isLagging === isLagging))
+      return [];
     return [
       {
         node: node.name,

@@ -9,10 +9,15 @@ export type LagLimits = Pick<RoutingSettings, 'maxLagMs' | 'maxLagBytes'>;
 
 /** The topology after one more observation. Pure: times come with the observations. */
 export function fold(topology: Topology, observation: Observation, limits: LagLimits): Topology {
-  const nodes = topology.nodes.map((node) => (node.name === observation.node ? observe(node, observation) : node));
+  const nodes = topology.nodes.map((node) =>
+    node.name === observation.node ? observe(node, observation) : node,
+  );
   const systemId = topology.systemId ?? chooseSystem(nodes);
   const ofSystem = nodes.filter((node) => systemId === undefined || belongsTo(node.facts, systemId));
-  const newestTimeline = Math.max(topology.newestTimeline, ...ofSystem.map(({ facts }) => facts?.timeline ?? 0));
+  const newestTimeline = Math.max(
+    topology.newestTimeline,
+    ...ofSystem.map(({ facts }) => facts?.timeline ?? 0),
+  );
   const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline));
   const primary = writable.length === 1 ? writable[0]?.name : undefined;
   const settled = nodes.map((node) => judge(node, { systemId, newestTimeline, primary, writable }));
@@ -100,7 +105,8 @@ function judge(node: NodeState, verdict: Verdict): NodeState {
 }
 
 function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Trouble | undefined {
-  if (!belongsTo(facts, verdict.systemId ?? '')) return { kind: 'other-system', systemId: facts.systemId ?? '' };
+  if (!belongsTo(facts, verdict.systemId ?? ''))
+    return { kind: 'other-system', systemId: facts.systemId ?? '' };
   if (facts.inRecovery || node.name === verdict.primary) return undefined;
   const timeline = facts.timeline ?? 0;
   if (timeline < verdict.newestTimeline && facts.timeline !== undefined) {
@@ -111,7 +117,12 @@ function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Troubl
 }
 
 /** Takes the primary's position into the history and measures the replicas against it. */
-function measure(topology: Topology, samePrimary: boolean, observation: Observation, limits: LagLimits): Topology {
+function measure(
+  topology: Topology,
+  samePrimary: boolean,
+  observation: Observation,
+  limits: LagLimits,
+): Topology {
   const primary = topology.primary === undefined ? undefined : nodeOf(topology, topology.primary);
   const isSample = observation.kind === 'probed' && observation.node === primary?.name;
   const before = samePrimary || primary === undefined ? topology.history : [];
@@ -134,7 +145,8 @@ function lagOf(node: NodeState, history: Topology['history'], primaryIsUp: boole
   // Without a primary nothing new can be missed: time stands still at what was last seen of it.
   const at = primaryIsUp ? probeEndedAt : Math.min(probeEndedAt, history.at(-1)?.until ?? probeEndedAt);
   const lag = measureLag(history, facts.replayedLsn, at);
-  const isCutOff = primaryIsUp && facts.receiver !== undefined && !isReceiving(facts) && streamedAt !== undefined;
+  const isCutOff =
+    primaryIsUp && facts.receiver !== undefined && !isReceiving(facts) && streamedAt !== undefined;
   if (!lag || !isCutOff) return lag;
   return { bytes: lag.bytes, ms: Math.max(lag.ms, probeEndedAt - streamedAt) };
 }

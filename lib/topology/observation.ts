@@ -4,7 +4,8 @@ import type { Lsn } from '../lsn.js';
  * What a standby says of its WAL receiver (manual, section 27.2.4): `connected` where the account may not
  * see more (it lacks `pg_monitor`), `none` without one, else the status as the server words it.
  */
-export type ReceiverState = 'none' | 'connected' | 'streaming' | 'waiting' | 'starting' | 'stopping' | 'restarting';
+export type ReceiverState =
+  'none' | 'connected' | 'streaming' | 'waiting' | 'starting' | 'stopping' | 'restarting';
 
 /** What one probe learned from a node. What an account may not see, or a service hides, is undefined. */
 export interface NodeFacts {
@@ -37,4 +38,9 @@ export type Observation =
   /** A pooled connection broke or could not be opened. */
   | { readonly kind: 'connection-failed'; readonly node: string; readonly at: number; readonly cause: string }
   /** A pooled connection said what the server has become. */
-  | { readonly kind: 'role-reported'; readonly node: string; readonly at: number; readonly inRecovery: boolean };
+  | {
+      readonly kind: 'role-reported';
+      readonly node: string;
+      readonly at: number;
+      readonly inRecovery: boolean;
+    };

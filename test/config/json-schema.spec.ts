@@ -12,7 +12,7 @@ test('the schema that is shipped is the one of the definition', async () => {
 });
 
 describe('an editor', () => {
-  const schema = z.fromJSONSchema(clusterJsonSchema() as z.core.JSONSchema.JSONSchema);
+  const schema = z.fromJSONSchema(clusterJsonSchema());
   const sample: unknown = parse(readFileSync('config/db_cluster.json', 'utf8'));
   const master = { host: 'db1', user: 'app', database: 'shop' };
 

@@ -37,7 +37,10 @@ describe('a cluster with two replicas', () => {
   let monitor: Login;
 
   beforeAll(async () => {
-    cluster = await EmbeddedCluster.start({ settings: { work_mem: '5MB' } });
+    cluster = await EmbeddedCluster.start({
+      // A primary that waits for standbys must still be able to get its first one.
+      settings: { work_mem: '5MB', synchronous_standby_names: 'ANY 1 (*)' },
+    });
     const { masters, replicas, monitor: account } = cluster.config;
     [master, replica] = [masters[0], replicas[0]] as [Login, Login];
     monitor = { ...replica, ...account, database: 'postgres' };
@@ -168,9 +171,10 @@ describe('a cluster with two replicas', () => {
 
 test('stop leaves no process and no folder, whatever state the nodes are in', async () => {
   const cluster = await EmbeddedCluster.start({ replicas: 1 });
-  const folder = dirname(dirname(cluster.primary.dataFolder));
+  const node = cluster.primary;
+  const folder = dirname(dirname(node.dataFolder));
   await cluster.replicas[0]?.kill();
-  await cluster.primary.freeze();
+  await node.freeze();
   const processes = serversBelow(folder);
   expect(processes.length).toBeGreaterThan(5);
   await cluster.stop();
@@ -178,6 +182,7 @@ test('stop leaves no process and no folder, whatever state the nodes are in', as
   expect(serversBelow(folder)).toEqual([]);
   expect(existsSync(folder)).toBe(false);
   await expect(cluster.addReplica()).rejects.toThrow('has been stopped');
+  await expect(node.start()).rejects.toThrow('node1 has no data: its cluster has been stopped');
 });
 
 test('stop waits for a replica that is being added, and ends it too', async () => {
@@ -207,8 +212,7 @@ test('two clusters start at once, each in the folder it was given, and are their
 
 describe('what can not start', () => {
   test('a setting that PostgreSQL refuses: the error ends with its log, and nothing is left', async () => {
-    const dataDir = await temporaryFolder(0o700);
-    await chmod(dataDir, 0o755);
+    const dataDir = await temporaryFolder();
     const start = EmbeddedCluster.start({ dataDir, settings: { shared_buffers: 'much' } });
     await expect(start).rejects.toMatchObject({
       code: 'EMBEDDED_CLUSTER',

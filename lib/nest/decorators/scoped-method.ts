@@ -1,0 +1,119 @@
+import 'reflect-metadata';
+import { Inject, Optional } from '@nestjs/common';
+import type { PgCluster } from '../../cluster.js';
+import { PgMcpError } from '../../errors.js';
+import { ClusterRegistry } from '../cluster-registry.js';
+
+/** Where Nest puts the application's clusters into each instance of a decorated class. */
+const CLUSTERS = Symbol('nestjs-pg-mcp:clusters');
+
+/** Marks a function that a decorator made, with the names of the clusters it speaks to. */
+const SCOPED = Symbol('nestjs-pg-mcp:scoped');
+
+/** Runs a method's work in its scope. */
+export type Enter = (cluster: PgCluster, work: () => unknown) => unknown;
+
+type Method = (this: object, ...args: unknown[]) => unknown;
+type MethodOrClassDecorator = MethodDecorator & ClassDecorator;
+
+/** A decorator for a method, or for a class and so all its methods that have none of their own. */
+export function scopedMethod(
+  decorator: string,
+  clusterName: string | undefined,
+  enter: Enter,
+): MethodOrClassDecorator {
+  const wrap = (method: Method, where: string): Method =>
+    disguise(
+      method,
+      function (this: object, ...args: unknown[]) {
+        return enter(clusterOf(this, clusterName, where), () => method.apply(this, args));
+      },
+      clusterName,
+    );
+  return (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => {
+    if (key === undefined) return decorateClass(target as new () => object, decorator, clusterName, wrap);
+    if (!isMethod(descriptor?.value) || typeof target === 'function') {
+      throw new TypeError(`@${decorator}() on ${String(key)}: it works on methods of an instance only`);
+    }
+    wire(target);
+    descriptor.value = wrap(descriptor.value, `${target.constructor.name}.${String(key)}`);
+  };
+}
+
+function decorateClass(
+  target: new () => object,
+  decorator: string,
+  clusterName: string | undefined,
+  wrap: (method: Method, where: string) => Method,
+): void {
+  const prototype: unknown = target.prototype;
+  if (typeof prototype !== 'object' || prototype === null)
+    throw new TypeError(`@${decorator}(): not a class`);
+  wire(prototype);
+  for (const [key, descriptor] of methodsOf(prototype)) {
+    if (isScopedFor(descriptor.value, clusterName)) continue;
+    const value = wrap(descriptor.value as Method, `${target.name}.${String(key)}`);
+    Object.defineProperty(prototype, key, { ...descriptor, value });
+  }
+}
+
+/** Own and inherited ones, the nearest first. */
+function methodsOf(prototype: object): Map<string | symbol, PropertyDescriptor> {
+  const methods = new Map<string | symbol, PropertyDescriptor>();
+  for (let level = prototype; level !== Object.prototype; level = Object.getPrototypeOf(level) as object) {
+    for (const key of Reflect.ownKeys(level)) {
+      const descriptor = Object.getOwnPropertyDescriptor(level, key);
+      if (key !== 'constructor' && !methods.has(key) && descriptor && isMethod(descriptor.value)) {
+        methods.set(key, descriptor);
+      }
+    }
+  }
+  return methods;
+}
+
+/** Has Nest inject the clusters, for every way it makes instances and each application by itself. */
+function wire(prototype: object): void {
+  if (Reflect.hasMetadata(CLUSTERS, prototype)) return;
+  Reflect.defineMetadata(CLUSTERS, true, prototype);
+  Inject(ClusterRegistry)(prototype, CLUSTERS);
+  Optional()(prototype, CLUSTERS);
+}
+
+function clusterOf(
+  instance: { [CLUSTERS]?: ClusterRegistry },
+  name: string | undefined,
+  where: string,
+): PgCluster {
+  const registry = instance[CLUSTERS];
+  if (registry) return registry.get(name);
+  throw new PgMcpError(
+    'NOT_WIRED',
+    `${where} has no cluster: import PgMcpModule.forRoot() in the application, and let Nest make the instance`,
+  );
+}
+
+/** Gives the wrapper the method's name, length, own properties and metadata, which other decorators live by. */
+function disguise(method: Method, wrapper: Method, clusterName: string | undefined): Method {
+  for (const key of Reflect.ownKeys(method)) {
+    const descriptor = Object.getOwnPropertyDescriptor(method, key);
+    if (key !== 'prototype' && descriptor) Object.defineProperty(wrapper, key, descriptor);
+  }
+  for (const key of Reflect.getMetadataKeys(method) as unknown[]) {
+    Reflect.defineMetadata(key, Reflect.getMetadata(key, method), wrapper);
+  }
+  const names = scopedFor(method);
+  Object.defineProperty(wrapper, SCOPED, { value: [...names, clusterName], configurable: true });
+  return wrapper;
+}
+
+function scopedFor(method: object): readonly (string | undefined)[] {
+  return SCOPED in method && Array.isArray(method[SCOPED]) ? method[SCOPED] : [];
+}
+
+function isScopedFor(method: unknown, clusterName: string | undefined): boolean {
+  return isMethod(method) && scopedFor(method).includes(clusterName);
+}
+
+function isMethod(value: unknown): value is Method {
+  return typeof value === 'function';
+}

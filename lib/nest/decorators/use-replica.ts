@@ -1,0 +1,18 @@
+import { checkReplicaOptions } from '../../execution/scoped-calls.js';
+import type { ReplicaOptions } from '../../session/scope.js';
+import { scopedMethod } from './scoped-method.js';
+
+export interface UseReplicaOptions extends ReplicaOptions {
+  /** The name of the cluster; the default one unless given. */
+  readonly cluster?: string;
+}
+
+/**
+ * The method's statements read from one replica; from the primary, held to reading, when none can serve. A
+ * write is refused with `WRITE_ON_REPLICA`. On a class: every method without a decorator of its own.
+ */
+export function UseReplica({ cluster, ...options }: UseReplicaOptions = {}): MethodDecorator &
+  ClassDecorator {
+  checkReplicaOptions(options);
+  return scopedMethod('UseReplica', cluster, (of, work) => of.useReplica(options, work));
+}
