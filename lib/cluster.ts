@@ -15,7 +15,7 @@ import type { NodePool } from './pool/node-pool.js';
 import { pgDriver } from './pool/pg-driver.js';
 import { toStatement, type Queryable, type QueryResult, type Row, type Statement } from './query.js';
 import type { Lease } from './session/lease.js';
-import { RequestScope, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';
+import { RequestScope, type Owned, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';
 import type { TransactionOptions } from './session/transaction.js';
 import { changesBetween, type NodeChange } from './topology/changes.js';
 import { Monitor } from './topology/monitor.js';
@@ -140,18 +140,18 @@ export class PgCluster implements Queryable, AsyncDisposable {
 
   /** Runs a function whose calls read from one replica. What it returns may be a promise, Observable or generator. */
   useReplica<T>(work: () => T): T;
-  useReplica<T>(options: ReplicaOptions, work: () => T): T;
-  useReplica<T>(...args: [() => T] | [ReplicaOptions, () => T]): T {
-    const [options, work] = withOptions<ReplicaOptions, T>(args);
+  useReplica<T>(options: ReplicaOptions & Owned, work: () => T): T;
+  useReplica<T>(...args: [() => T] | [ReplicaOptions & Owned, () => T]): T {
+    const [options, work] = withOptions<ReplicaOptions & Owned, T>(args);
     checkReplicaOptions(options);
     return this.#calls.inReplicaScope(options, work);
   }
 
   /** Runs a function whose calls go to the primary. */
   useMaster<T>(work: () => T): T;
-  useMaster<T>(options: PrimaryOptions, work: () => T): T;
-  useMaster<T>(...args: [() => T] | [PrimaryOptions, () => T]): T {
-    return this.#calls.inPrimaryScope(...withOptions<PrimaryOptions, T>(args));
+  useMaster<T>(options: PrimaryOptions & Owned, work: () => T): T;
+  useMaster<T>(...args: [() => T] | [PrimaryOptions & Owned, () => T]): T {
+    return this.#calls.inPrimaryScope(...withOptions<PrimaryOptions & Owned, T>(args));
   }
 
   /**
@@ -183,6 +183,11 @@ export class PgCluster implements Queryable, AsyncDisposable {
   /** Opens the scope of one request, message or job. `request.abandon()` gives back what it still holds. */
   runInRequest<T>(request: RequestScope, work: () => T): T {
     return this.#calls.inRequest(request, work);
+  }
+
+  /** Whether the innermost scope here was opened by a decorated method of that object. */
+  isInScopeOf(owner: object): boolean {
+    return this.#calls.isInScopeOf(owner);
   }
 
   /** Whether a request scope is open here. */

@@ -11,6 +11,7 @@ import {
   NO_SCOPE,
   RequestScope,
   type Holder,
+  type Owned,
   type PrimaryOptions,
   type ReplicaOptions,
   type Scope,
@@ -41,11 +42,11 @@ export class ScopedCalls {
     return this.#dispatcher.query<R>(demandOf(scope), statement);
   }
 
-  inReplicaScope<T>(options: ReplicaOptions, work: () => T): T {
+  inReplicaScope<T>(options: ReplicaOptions & Owned, work: () => T): T {
     return carry(this.#storage, () => this.#openReplica(options), work);
   }
 
-  inPrimaryScope<T>(options: PrimaryOptions, work: () => T): T {
+  inPrimaryScope<T>(options: PrimaryOptions & Owned, work: () => T): T {
     return carry(this.#storage, () => this.#openPrimary(options), work);
   }
 
@@ -62,6 +63,11 @@ export class ScopedCalls {
   /** Opens the scope of one request, message or job. What is open already goes on within it. */
   inRequest<T>(request: RequestScope, work: () => T): T {
     return this.#storage.run({ ...this.#scope, request }, work);
+  }
+
+  /** Whether the innermost scope was opened by a method of that object. */
+  isInScopeOf(owner: object): boolean {
+    return this.#scope.owner === owner;
   }
 
   get isInRequest(): boolean {
@@ -91,20 +97,17 @@ export class ScopedCalls {
     return this.#storage.getStore() ?? NO_SCOPE;
   }
 
-  #openReplica(options: ReplicaOptions): OpenScope {
-    const { route, held, ...outer } = this.#scope;
+  #openReplica(options: ReplicaOptions & Owned): OpenScope {
+    const { route, held, owner: _, ...outer } = this.#scope;
     const stickiness = outer.stickiness ?? { node: undefined, atLeast: undefined };
-    const scope: Scope = { ...outer, route: 'replica', replica: options, stickiness };
+    const scope: Scope = { ...outer, route: 'replica', replica: options, stickiness, ...ownerOf(options) };
     return this.#openOn(scope, route === 'replica' ? held : undefined, options.session);
   }
 
-  #openPrimary(options: PrimaryOptions): OpenScope {
-    const { route, held, ...outer } = this.#scope;
-    return this.#openOn(
-      { ...outer, route: 'primary' },
-      route === 'primary' ? held : undefined,
-      options.session,
-    );
+  #openPrimary(options: PrimaryOptions & Owned): OpenScope {
+    const { route, held, owner: _, ...outer } = this.#scope;
+    const scope: Scope = { ...outer, route: 'primary', ...ownerOf(options) };
+    return this.#openOn(scope, route === 'primary' ? held : undefined, options.session);
   }
 
   /** With the outer scope's connection where that has the same route, else one of its own where it asks for one. */
@@ -183,6 +186,10 @@ export function checkReplicaOptions({ maxLag, onUnavailable }: ReplicaOptions): 
       `onUnavailable: ${JSON.stringify(onUnavailable)} is none of 'primary', 'wait', 'fail'`,
     );
   }
+}
+
+function ownerOf({ owner }: Owned): Owned {
+  return owner === undefined ? {} : { owner };
 }
 
 function openFor(scope: Scope, end: () => Promise<void> = async () => {}): OpenScope {

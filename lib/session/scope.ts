@@ -18,6 +18,11 @@ export interface PrimaryOptions {
   readonly session?: boolean;
 }
 
+/** The object whose decorated method opened a scope. */
+export interface Owned {
+  readonly owner?: object;
+}
+
 /** The replica that a scope reads from, so that its reads never go back in time. Shared with inner scopes. */
 export interface Stickiness {
   node: string | undefined;
@@ -71,6 +76,7 @@ export interface Scope {
   /** Inside a transaction everything joins it. */
   readonly transaction?: UnitOfWork;
   readonly request?: RequestScope;
+  readonly owner?: object;
 }
 
 export const NO_SCOPE: Scope = {};

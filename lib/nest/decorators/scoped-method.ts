@@ -10,10 +10,15 @@ const CLUSTERS = Symbol('nestjs-pg-mcp:clusters');
 /** Marks a function that a decorator made, with the names of the clusters it speaks to. */
 const SCOPED = Symbol('nestjs-pg-mcp:scoped');
 
-/** Runs a method's work in its scope. */
-export type Enter = (cluster: PgCluster, work: () => unknown) => unknown;
+/** Runs the work of a method of `owner` in its scope. */
+export type Enter = (cluster: PgCluster, owner: object, work: () => unknown) => unknown;
 
 type Method = (this: object, ...args: unknown[]) => unknown;
+/**
+ * @param onlyFromOutside For a class's decorator: what an object's methods call among themselves stays in the
+ * scope of the first.
+ */
+type Wrap = (method: Method, where: string, onlyFromOutside: boolean) => Method;
 type MethodOrClassDecorator = MethodDecorator & ClassDecorator;
 
 /** A decorator for a method, or for a class and so all its methods that have none of their own. */
@@ -22,11 +27,13 @@ export function scopedMethod(
   clusterName: string | undefined,
   enter: Enter,
 ): MethodOrClassDecorator {
-  const wrap = (method: Method, where: string): Method =>
+  const wrap: Wrap = (method, where, onlyFromOutside) =>
     disguise(
       method,
       function (this: object, ...args: unknown[]) {
-        return enter(clusterOf(this, clusterName, where), () => method.apply(this, args));
+        const cluster = clusterOf(this, clusterName, where);
+        const work = () => method.apply(this, args);
+        return onlyFromOutside && cluster.isInScopeOf(this) ? work() : enter(cluster, this, work);
       },
       clusterName,
     );
@@ -36,7 +43,7 @@ export function scopedMethod(
       throw new TypeError(`@${decorator}() on ${String(key)}: it works on methods of an instance only`);
     }
     wire(target);
-    descriptor.value = wrap(descriptor.value, `${target.constructor.name}.${String(key)}`);
+    descriptor.value = wrap(descriptor.value, `${target.constructor.name}.${String(key)}`, false);
   };
 }
 
@@ -44,7 +51,7 @@ function decorateClass(
   target: new () => object,
   decorator: string,
   clusterName: string | undefined,
-  wrap: (method: Method, where: string) => Method,
+  wrap: Wrap,
 ): void {
   const prototype: unknown = target.prototype;
   if (typeof prototype !== 'object' || prototype === null)
@@ -52,7 +59,7 @@ function decorateClass(
   wire(prototype);
   for (const [key, descriptor] of methodsOf(prototype)) {
     if (isScopedFor(descriptor.value, clusterName)) continue;
-    const value = wrap(descriptor.value as Method, `${target.name}.${String(key)}`);
+    const value = wrap(descriptor.value as Method, `${target.name}.${String(key)}`, true);
     Object.defineProperty(prototype, key, { ...descriptor, value });
   }
 }

@@ -9,14 +9,17 @@ export interface UseMasterOptions extends PrimaryOptions {
   readonly cluster?: string;
 }
 
-/** The method's statements go to the primary. On a class: every method without a decorator of its own. */
+/**
+ * The method's statements go to the primary. On a class: every method without a decorator of its own, when
+ * it is called from outside the object.
+ */
 export function UseMaster({
   cluster,
   transaction = false,
   ...options
 }: UseMasterOptions = {}): MethodDecorator & ClassDecorator {
   const transactionOptions = typeof transaction === 'object' ? transaction : {};
-  return scopedMethod('UseMaster', cluster, (of, work) =>
-    of.useMaster(options, transaction === false ? work : () => of.transaction(transactionOptions, work)),
+  return scopedMethod('UseMaster', cluster, (of, owner, work) =>
+    of.useMaster({ ...options, owner }, transaction === false ? work : () => of.transaction(transactionOptions, work)),
   );
 }

@@ -9,10 +9,11 @@ export interface UseReplicaOptions extends ReplicaOptions {
 
 /**
  * The method's statements read from one replica; from the primary, held to reading, when none can serve. A
- * write is refused with `WRITE_ON_REPLICA`. On a class: every method without a decorator of its own.
+ * write is refused with `WRITE_ON_REPLICA`. On a class: every method without a decorator of its own,
+ * when it is called from outside the object.
  */
 export function UseReplica({ cluster, ...options }: UseReplicaOptions = {}): MethodDecorator &
   ClassDecorator {
   checkReplicaOptions(options);
-  return scopedMethod('UseReplica', cluster, (of, work) => of.useReplica(options, work));
+  return scopedMethod('UseReplica', cluster, (of, owner, work) => of.useReplica({ ...options, owner }, work));
 }
