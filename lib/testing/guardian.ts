@@ -49,7 +49,7 @@ export class Guardian {
 
 // Refers to nothing outside itself: only its text reaches the process that runs it.
 function watch(listProcesses: () => ProcessRow[], folder: string): void {
-  const { rmSync } = process.getBuiltinModule('node:fs');
+  const { existsSync, rmSync } = process.getBuiltinModule('node:fs');
   const patienceMs = 3_000;
   let dismissed = false;
   let start = 0;
@@ -72,10 +72,10 @@ function watch(listProcesses: () => ProcessRow[], folder: string): void {
     const members = [...servers];
     for (const member of members) members.push(...living.filter((row) => row.ppid === member.pid));
     if (members.length === 0) {
+      // Another look after the folder has gone: a server that was just being spawned is not in the table yet.
+      if (!existsSync(folder)) process.exit();
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-      process.exit();
-    }
-    if (performance.now() - start < patienceMs) {
+    } else if (performance.now() - start < patienceMs) {
       // An immediate shutdown gives the shared memory back, which SIGKILL can't; frozen ones must hear it.
       signal(servers, 'SIGQUIT');
       signal(members, 'SIGCONT');

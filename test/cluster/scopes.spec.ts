@@ -38,12 +38,17 @@ describe('where statements arrive', () => {
   it('finishes 200 nested scopes on a pool of 5', async () => {
     const results = await Promise.all(
       Array.from({ length: 200 }, () =>
-        cluster.useReplica(async () => [await port(), await cluster.transaction(async () => [await port(), await cluster.useReplica(port)])]),
+        cluster.useReplica(async () => [
+          await port(),
+          await cluster.transaction(async () => [await port(), await cluster.useReplica(port)]),
+        ]),
       ),
     );
     expect(results).toHaveLength(200);
   });
   it('refuses a write', async () => {
-    await expect(cluster.useReplica(() => cluster.query('create table t (i int)'))).rejects.toMatchObject({ code: 'WRITE_ON_REPLICA' });
+    await expect(cluster.useReplica(() => cluster.query('create table t (i int)'))).rejects.toMatchObject({
+      code: 'WRITE_ON_REPLICA',
+    });
   });
 });

@@ -2,7 +2,18 @@ import 'reflect-metadata';
 import { Injectable, SetMetadata } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { PgCluster, PgMcpModule, UseMaster, UseReplica } from 'nestjs-pg-mcp';
-import { concatMap, defer, firstValueFrom, from, lastValueFrom, NEVER, Observable, range, take, toArray } from 'rxjs';
+import {
+  concatMap,
+  defer,
+  firstValueFrom,
+  from,
+  lastValueFrom,
+  NEVER,
+  Observable,
+  range,
+  take,
+  toArray,
+} from 'rxjs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase, type FreshDatabase } from '../support/cluster.js';
 
@@ -156,7 +167,8 @@ beforeEach(async () => {
 
 const active = () => cluster.getStatus().activeConnections;
 const allBack = () => expect.poll(active).toBe(0);
-const notes = async () => (await cluster.query<{ text: string }>('SELECT text FROM notes')).rows.map(({ text }) => text);
+const notes = async () =>
+  (await cluster.query<{ text: string }>('SELECT text FROM notes')).rows.map(({ text }) => text);
 
 describe('@UseReplica and @UseMaster', () => {
   it('route by method, the inner one wins, the outer goes on after it', async () => {
@@ -185,7 +197,10 @@ describe('@UseReplica and @UseMaster', () => {
   });
 
   it('refuse a write in a replica scope and write nothing', async () => {
-    await expect(service.write()).rejects.toMatchObject({ code: 'WRITE_ON_REPLICA', cause: { code: '25006' } });
+    await expect(service.write()).rejects.toMatchObject({
+      code: 'WRITE_ON_REPLICA',
+      cause: { code: '25006' },
+    });
     expect(await notes()).toEqual([]);
     await allBack();
   });
@@ -209,7 +224,12 @@ describe('@UseReplica and @UseMaster', () => {
   it('give each subscription a scope of its own and the subscriber its own context', async () => {
     const source = service.observable(2);
     expect(await lastValueFrom(source.pipe(toArray()))).toHaveLength(2);
-    const seen = await firstValueFrom(source.pipe(take(1), concatMap(() => from(service.port()))));
+    const seen = await firstValueFrom(
+      source.pipe(
+        take(1),
+        concatMap(() => from(service.port())),
+      ),
+    );
     expect(seen).toBe(primary);
     await allBack();
   });
@@ -244,7 +264,11 @@ describe('@UseReplica and @UseMaster', () => {
   });
 
   it('set isolation, read-only and deferrable', async () => {
-    expect(await service.settings()).toEqual({ isolation: 'serializable', read_only: 'on', deferrable: 'on' });
+    expect(await service.settings()).toEqual({
+      isolation: 'serializable',
+      read_only: 'on',
+      deferrable: 'on',
+    });
   });
 
   it("keep a method's name, length and metadata, whatever the order", () => {
@@ -256,7 +280,9 @@ describe('@UseReplica and @UseMaster', () => {
   });
 
   it('say what is missing where Nest did not make the instance, or the cluster has another name', async () => {
-    expect(() => new Ports(cluster).onReplica()).toThrow(/Ports\.onReplica has no cluster: import PgMcpModule/);
+    expect(() => new Ports(cluster).onReplica()).toThrow(
+      /Ports\.onReplica has no cluster: import PgMcpModule/,
+    );
     class Elsewhere {
       @UseReplica({ cluster: 'reports' })
       async read() {}
@@ -271,7 +297,9 @@ describe('@UseReplica and @UseMaster', () => {
 
   it('refuse what they can not decorate, and bad options, when the class is defined', () => {
     const property = Object.assign({}, { value: 1 });
-    expect(() => UseReplica()(class {}.prototype, 'field', { value: property })).toThrow(/methods of an instance only/);
+    expect(() => UseReplica()(class {}.prototype, 'field', { value: property })).toThrow(
+      /methods of an instance only/,
+    );
     expect(() => UseReplica({ maxLag: '5 parsecs' })).toThrow(/maxLag.*5 parsecs/);
     expect(() => UseReplica({ onUnavailable: 'panic' as never })).toThrow(/onUnavailable.*panic/);
   });

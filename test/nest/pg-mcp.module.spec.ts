@@ -40,7 +40,10 @@ class Options implements PgMcpOptionsFactory {
   }
 }
 
-@Module({ providers: [Options, { provide: 'CONFIG', useFactory: () => database.config }], exports: [Options, 'CONFIG'] })
+@Module({
+  providers: [Options, { provide: 'CONFIG', useFactory: () => database.config }],
+  exports: [Options, 'CONFIG'],
+})
 class OptionsModule {}
 
 @Injectable()
@@ -65,7 +68,10 @@ describe('PgMcpModule', () => {
         }),
     ],
     ['forRootAsync with useClass', () => PgMcpModule.forRootAsync({ useClass: Options })],
-    ['forRootAsync with useExisting', () => PgMcpModule.forRootAsync({ imports: [OptionsModule], useExisting: Options })],
+    [
+      'forRootAsync with useExisting',
+      () => PgMcpModule.forRootAsync({ imports: [OptionsModule], useExisting: Options }),
+    ],
   ];
 
   it.each(ways)('gives a connected cluster: %s', async (_way, module) => {
@@ -75,7 +81,9 @@ describe('PgMcpModule', () => {
   });
 
   it('passes settings over those of the config', async () => {
-    const app = await start(imports(PgMcpModule.forRoot({ config: database.config, connectionPool: { maxConnections: 3 } })));
+    const app = await start(
+      imports(PgMcpModule.forRoot({ config: database.config, connectionPool: { maxConnections: 3 } })),
+    );
     expect(app.get(PgCluster).getStatus().maxConnections).toBe(9);
   });
 
@@ -102,18 +110,25 @@ describe('PgMcpModule', () => {
         providers: [Both],
       }),
     );
-    const name = async (cluster: PgCluster) => (await cluster.query('SELECT current_database() AS name')).rows[0].name;
+    const name = async (cluster: PgCluster) =>
+      (await cluster.query('SELECT current_database() AS name')).rows[0].name;
     const { main, reports } = app.get(Both);
     expect([await name(main), await name(reports)]).toEqual([database.name, other.name]);
     expect(app.get(getClusterToken('reports'))).toBe(reports);
     expect([main.name, reports.name]).toEqual(['default', 'reports']);
   });
 
-  it.each([undefined, 'reports'])('refuses the same name twice (%s), and closes what was open', async (name) => {
-    const options = { config: database.config, ...(name !== undefined && { name }) };
-    const starting = imports(PgMcpModule.forRoot(options), PgMcpModule.forRoot(options)).compile();
-    await expect(starting).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('"' + (name ?? 'default') + '"') });
-  });
+  it.each([undefined, 'reports'])(
+    'refuses the same name twice (%s), and closes what was open',
+    async (name) => {
+      const options = { config: database.config, ...(name !== undefined && { name }) };
+      const starting = imports(PgMcpModule.forRoot(options), PgMcpModule.forRoot(options)).compile();
+      await expect(starting).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+        message: expect.stringContaining('"' + (name ?? 'default') + '"'),
+      });
+    },
+  );
 
   it('can be queried from onModuleInit on', async () => {
     @Injectable()
@@ -125,7 +140,12 @@ describe('PgMcpModule', () => {
         this.rows = (await this.cluster.query('SELECT 1 AS one')).rows;
       }
     }
-    const app = await start(Test.createTestingModule({ imports: [PgMcpModule.forRoot({ config: database.config })], providers: [Early] }));
+    const app = await start(
+      Test.createTestingModule({
+        imports: [PgMcpModule.forRoot({ config: database.config })],
+        providers: [Early],
+      }),
+    );
     expect(app.get(Early).rows).toEqual([{ one: 1 }]);
   });
 

@@ -1,10 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
+import { EmbeddedCluster, type EmbeddedNode } from 'nestjs-pg-mcp/testing';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newRoles } from '../../lib/testing/database-roles.js';
+import { createReplicatedDatabase } from '../../lib/testing/replicated-database.js';
 import { inDatabase, queryOnce } from '../../lib/testing/superuser.js';
 import { until } from '../support/until.js';
 import { temporaryFolder } from './folders.js';
@@ -147,6 +148,25 @@ describe('a cluster with two replicas', () => {
     const [entry] = one.config.masters;
     expect(entry?.database).toBe(one.name);
     await as(entry as Login, 'CREATE TABLE owned ()');
+  });
+
+  test('waits for a replica that is late to have the database', async () => {
+    const [late] = cluster.replicas as [EmbeddedNode];
+    await late.freeze();
+    const options = { name: 'late', owner: 'app_user', primary: cluster.primary.connectionString };
+    let ready = false;
+    const created = createReplicatedDatabase({ ...options, replicas: [late.connectionString] }).finally(
+      () => (ready = true),
+    );
+    const onPrimary = `SELECT FROM pg_database WHERE datname = 'late'`;
+    await until(
+      async () => (await cluster.primary.query(onPrimary)).rowCount === 1,
+      waiting('the database on the primary'),
+    );
+    expect(ready).toBe(false);
+    await late.thaw();
+    await created;
+    expect((await late.query(onPrimary)).rowCount).toBe(1);
   });
 
   test('creates a database without waiting for replicas that are frozen or paused', async () => {

@@ -1,0 +1,45 @@
+import { Injectable } from '@nestjs/common';
+import { PgCluster, UseMaster, UseReplica } from 'nestjs-pg-mcp';
+import type { NewProduct, ProductFilter } from './products.input.js';
+
+export interface Product {
+  readonly id: number;
+  readonly name: string;
+  readonly category: string;
+  readonly price: number;
+  readonly stock: number;
+}
+
+const COLUMNS = 'id, name, category, price::float8 AS price, stock';
+
+@Injectable()
+export class ProductsService {
+  constructor(private readonly cluster: PgCluster) {}
+
+  @UseReplica()
+  async list({ category, limit }: ProductFilter): Promise<Product[]> {
+    const { rows } = await this.cluster.query<Product>(
+      `SELECT ${COLUMNS} FROM products WHERE $1::text IS NULL OR category = $1 ORDER BY id LIMIT $2`,
+      [category, limit],
+    );
+    return rows;
+  }
+
+  @UseReplica()
+  async find(id: number): Promise<Product | undefined> {
+    const { rows } = await this.cluster.query<Product>(`SELECT ${COLUMNS} FROM products WHERE id = $1`, [id]);
+    return rows[0];
+  }
+
+  /** Returns the row as the primary has it, so nobody needs to read it from a replica that has not got it yet. */
+  @UseMaster()
+  async create({ name, category, price, stock }: NewProduct): Promise<Product> {
+    const { rows } = await this.cluster.query<Product>(
+      `INSERT INTO products (name, category, price, stock) VALUES ($1, $2, $3, $4) RETURNING ${COLUMNS}`,
+      [name, category, price, stock],
+    );
+    const [created] = rows;
+    if (!created) throw new Error('an INSERT ... RETURNING returned no row');
+    return created;
+  }
+}
