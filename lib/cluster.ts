@@ -134,7 +134,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
    *
    * @throws PgMcpError by its `code`; errors of the server pass as `pg` throws them.
    */
-  query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
+  async query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
     return this.#calls.query<R>(toStatement(statement, values));
   }
 
@@ -237,6 +237,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   async #connect(): Promise<void> {
     if (this.#closing) throw new PgMcpError('CLUSTER_CLOSED', `cluster ${this.name} is closed`);
     this.#state = 'connecting';
+    this.#dispatcher.open();
     try {
       await startUp({
         settings: this.#settings,

@@ -2,6 +2,7 @@
 export type PgMcpErrorCode =
   | 'CONFIG_INVALID'
   | 'STARTUP_FAILED'
+  | 'NOT_CONNECTED'
   | 'CLUSTER_CLOSED'
   | 'ACQUIRE_TIMEOUT'
   | 'CONNECT_FAILED'

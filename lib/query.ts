@@ -34,8 +34,16 @@ export interface Queryable {
   query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>>;
 }
 
+/** @throws TypeError for what is no statement. */
 export function toStatement(statement: string | Statement, values?: readonly unknown[]): Statement {
-  if (typeof statement === 'string')
-    return values === undefined ? { text: statement } : { text: statement, values };
-  return values === undefined ? statement : { ...statement, values };
+  const given = typeof statement === 'string' ? { text: statement } : statement;
+  if (typeof given?.text !== 'string') {
+    throw new TypeError('query() takes a text, or an object with a text and values');
+  }
+  if ('submit' in given) {
+    throw new TypeError(
+      'query() runs statements; a cursor or stream needs the client of a lease: getConnection()',
+    );
+  }
+  return values === undefined ? given : { ...given, values };
 }

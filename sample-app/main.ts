@@ -1,28 +1,21 @@
+// First, so that a signal is heard from the beginning.
+import { StopRequested, stopRequested } from './stop.js';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { PgCluster } from 'nestjs-pg-mcp';
 import { AppModule } from './app.module.js';
-import { welcome } from './welcome.js';
-import { openDatabase } from './database.js';
+import { openDatabase, type Database } from './database.js';
 import { readPort } from './port.js';
+import { welcome } from './welcome.js';
 
 /** How long requests under way may take at the end. */
 const HTTP_DRAIN_MS = 5_000;
-
-class StopRequested extends Error {}
-
-const stopRequested = new Promise<never>((_, reject) => {
-  // Not `once`: a second Ctrl-C would end the process before everything is stopped.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => reject(new StopRequested()));
-});
-// The signal may come while nothing waits for it.
-stopRequested.catch(() => {});
 
 async function run(): Promise<void> {
   const port = readPort(process.env['PORT']);
   // It ends last: the application's connections close before the servers stop.
   await using database = await openDatabase(process.env['DB_CLUSTER_CONFIG']);
-  const app = await Promise.race([createApp(database.config), stopRequested]);
+  const app = await Promise.race([createApp(database), stopRequested]);
   try {
     await app.listen(port);
     app.flushLogs();
@@ -33,10 +26,10 @@ async function run(): Promise<void> {
   }
 }
 
-function createApp(config: Parameters<typeof AppModule.on>[0]): Promise<NestExpressApplication> {
+function createApp({ config }: Database): Promise<NestExpressApplication> {
   return NestFactory.create<NestExpressApplication>(AppModule.on(config), {
     abortOnError: false,
-    // Nest logs what makes a start fail with its stack: the buffer is shown only when the start succeeds.
+    // Nest logs an error that stops the start with its stack. Unless the start succeeds, the buffer isn't shown.
     bufferLogs: true,
     autoFlushLogs: false,
   });
@@ -53,10 +46,11 @@ try {
   await run();
 } catch (error) {
   if (!(error instanceof StopRequested)) {
-    // An error with a code comes from the surroundings and says what is wrong; any other is a fault of the program.
+    // An error with a code is of the surroundings and says what is wrong. Any other is a fault of the program.
     const isExpected = error instanceof Error && 'code' in error;
     console.error("order_system can't run:", isExpected ? error.message : error);
     process.exitCode = 1;
   }
 }
+// What was given up in mid-start may still hold connections.
 process.exit();

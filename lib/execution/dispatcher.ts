@@ -31,15 +31,20 @@ type Chosen = Extract<Decision, { node: NodeState }>;
 export class Dispatcher {
   readonly #parts: DispatcherParts;
   #turn = 0;
-  #isClosed = false;
+  #state: 'new' | 'open' | 'closed' = 'new';
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
   }
 
+  /** Takes calls; they wait for a primary to be found. */
+  open(): void {
+    this.#state = 'open';
+  }
+
   /** Refuses every call from now on with `CLUSTER_CLOSED`. */
   close(): void {
-    this.#isClosed = true;
+    this.#state = 'closed';
   }
 
   /** Runs one statement outside any transaction. */
@@ -73,8 +78,7 @@ export class Dispatcher {
     const { clock, settings } = this.#parts;
     const deadline = clock.now() + settings.pool.acquireTimeoutMs;
     for (;;) {
-      if (this.#isClosed)
-        throw new PgMcpError('CLUSTER_CLOSED', 'the cluster is closed', { safeToRetry: true });
+      this.#refuseUnlessOpen();
       const chosen = await this.#choose(demand, failed, deadline);
       const { name } = chosen.node;
       try {
@@ -158,6 +162,15 @@ export class Dispatcher {
     const found = await monitor.until(hasPrimary, Math.max(0, deadline - clock.now()));
     if (!found)
       throw new PgMcpError('NO_PRIMARY', noPrimary(monitor.topology), { cause: error, safeToRetry: true });
+  }
+
+  #refuseUnlessOpen(): void {
+    if (this.#state === 'open') return;
+    const [code, message] =
+      this.#state === 'new'
+        ? (['NOT_CONNECTED', 'the cluster is not connected: call connect() first'] as const)
+        : (['CLUSTER_CLOSED', 'the cluster is closed'] as const);
+    throw new PgMcpError(code, message, { safeToRetry: true });
   }
 
   #remember(stickiness: Stickiness | undefined, node: NodeState): void {

@@ -61,6 +61,8 @@ export class PgMcpModule
 
 function logChanges(cluster: PgCluster): void {
   const logger = new Logger(PgMcpModule.name);
+  const nodes = cluster.getStatus().nodes.map(({ name, role, health }) => `${name} (${role}, ${health})`);
+  logger.log(`${cluster.name}: ${nodes.join(', ')}`);
   const tell = ({ changes }: ClusterEvents['topology'][0]) => {
     for (const { node, role, health, isLagging, reason } of changes) {
       const is = `${cluster.name}: ${node} (${role}) is ${health}${isLagging ? ' and lags' : ''}`;

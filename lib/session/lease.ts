@@ -36,7 +36,7 @@ export class Lease implements Queryable, AsyncDisposable {
   }
 
   /** @throws PgMcpError `LEASE_RELEASED` after `release`. */
-  query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
+  async query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
     return this.#parts.query(toStatement(statement, values)) as Promise<QueryResult<R>>;
   }
 

@@ -25,7 +25,7 @@ export interface CloneOptions {
   readonly major: number;
 }
 
-// What a standby must not get from the primary, or makes anew itself (manual, section 26.3.4.3 "Backing Up the Data Directory").
+// What a standby must not get from the primary, or makes anew itself (manual, "Backing Up the Data Directory").
 const LEFT_OUT = new Set([
   'postmaster.pid',
   'postmaster.opts',
@@ -44,8 +44,8 @@ const EMPTIED = new Set([
 ]);
 
 /**
- * Copies a running primary into `folder` as a standby of it, by the low level API (manual, section 26.3.4
- * "Making a Base Backup Using the Low Level API"): the npm package has no `pg_basebackup`.
+ * Copies a running primary into `folder` as a standby of it, by the low level API (manual, "Making a Base Backup
+ * Using the Low Level API"): the npm package has no `pg_basebackup`.
  *
  * The log written meanwhile is not copied: the standby streams it, and is consistent once it has.
  */

@@ -117,7 +117,7 @@ export class EmbeddedNode {
     this.#frozen = false;
   }
 
-  /** The replica still receives the log but applies none of it (manual, section 9.28.4); waits until that holds. */
+  /** The replica still receives the log but applies none of it (manual, "Recovery Control Functions"); waits until that holds. */
   async pauseReplay(): Promise<void> {
     await this.query('SELECT pg_wal_replay_pause()');
     const state = 'SELECT pg_get_wal_replay_pause_state() AS state';

@@ -10,9 +10,9 @@ export interface NodeRole {
 }
 
 /**
- * Reads the role off the files: a standby has `standby.signal`, which PostgreSQL removes when it is promoted
- * (manual, section 19.5.5 "Recovery Target" and 26.2.2), after it has written the history of the new timeline.
- * So the answer is right whoever promoted, and also for a server that is dead or frozen.
+ * Reads the role off the files: a standby has `standby.signal`, which PostgreSQL removes when it is promoted,
+ * after it has written the history of the new timeline (`StartupXLOG` in its source). So the answer is right
+ * whoever promoted, and also for a server that is dead or frozen.
  */
 export function nodeRole(dataFolder: string): NodeRole {
   const wal = join(dataFolder, 'pg_wal');

@@ -219,6 +219,36 @@ describe('the primary', () => {
   });
 });
 
+describe('a promotion by someone else', () => {
+  it('is followed: writes go to the new primary, and the old one is refused when it comes back', async () => {
+    const [former, heir] = [servers.primary, replicas[0]!];
+    await former.kill();
+    const waiting = cluster.query<{ port: number }>('SELECT inet_server_port() AS port');
+    await heir.promote();
+    expect((await waiting).rows[0]?.port).toBe(heir.port);
+    await grow(1);
+    await former.start();
+    await until(() => nodeStatus(former).health === 'refused', {
+      deadlineMs: 5_000,
+      what: 'the old primary refused',
+    });
+    expect(nodeStatus(former).reason).toMatch(/writable on timeline 1, but the cluster has reached 2/);
+    for (let i = 0; i < 20; i++) expect(await port()).toBe(heir.port);
+    await former.stop();
+    await servers.rejoin(former);
+    await allUp();
+    const standby = servers.replicas.find((node) => node !== former)!;
+    await servers.rejoin(standby);
+    await allUp();
+    const { user } = servers.config.replicas[0]!;
+    const seen = await readingThroughout(() => cluster.query('SELECT pg_sleep(0.2)'));
+    expect([...seen.keys()].toSorted()).toEqual([former.port, standby.port].toSorted());
+    expect((await cluster.useReplica(() => cluster.query('SELECT current_user AS name'))).rows).toEqual([
+      { name: user },
+    ]);
+  });
+});
+
 describe('a pool', () => {
   it('that is exhausted says so with its counts, and serves again', async () => {
     await using small = PgCluster.fromConfig(servers.config, {

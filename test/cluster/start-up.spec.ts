@@ -225,6 +225,14 @@ describe('start-up', () => {
     await expect(cluster.getConnection()).rejects.toMatchObject({ code: 'CLUSTER_CLOSED' });
   });
 
+  it('is asked for by calls that come before it', async () => {
+    const cluster = PgCluster.fromConfig(database.config);
+    await expect(cluster.query('SELECT 1')).rejects.toMatchObject({ code: 'NOT_CONNECTED' });
+    expect((await cluster.healthCheck()).status).toBe('down');
+    await cluster.close();
+    await expect(cluster.connect()).rejects.toMatchObject({ code: 'CLUSTER_CLOSED' });
+  });
+
   it('lets running work finish at close', async () => {
     const cluster = PgCluster.fromConfig(database.config);
     await cluster.connect();

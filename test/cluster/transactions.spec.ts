@@ -327,6 +327,18 @@ describe('a request that ends before its work', () => {
   });
 });
 
+describe('what is no statement', () => {
+  it.each([
+    [undefined, /takes a text/],
+    [null, /takes a text/],
+    [{ values: [1] }, /takes a text/],
+    [{ text: 'SELECT 1', submit() {} }, /a cursor or stream needs the client of a lease/],
+  ])('is refused: %j', async (statement, message) => {
+    await expect(cluster.query(statement as unknown as string)).rejects.toThrow(message);
+    expect(opened()).toBe(0);
+  });
+});
+
 describe('errors of the server', () => {
   it('pass as they are, and the connection is kept', async () => {
     const before = cluster.getCounters().connections.map(({ opened: count }) => count);

@@ -20,6 +20,9 @@ export function UseMaster({
 }: UseMasterOptions = {}): MethodDecorator & ClassDecorator {
   const transactionOptions = typeof transaction === 'object' ? transaction : {};
   return scopedMethod('UseMaster', cluster, (of, owner, work) =>
-    of.useMaster({ ...options, owner }, transaction === false ? work : () => of.transaction(transactionOptions, work)),
+    of.useMaster(
+      { ...options, owner },
+      transaction === false ? work : () => of.transaction(transactionOptions, work),
+    ),
   );
 }
