@@ -6,7 +6,15 @@ import { describeTrouble, type NodeState, type Topology } from '../topology/topo
 export interface Refusal {
   readonly node: string;
   readonly reason:
-    'unseen' | 'suspect' | 'down' | 'refused' | 'lagging' | 'max-lag' | 'behind-scope' | 'just-failed';
+    | 'unseen'
+    | 'suspect'
+    | 'down'
+    | 'refused'
+    | 'old-timeline'
+    | 'lagging'
+    | 'max-lag'
+    | 'behind-scope'
+    | 'just-failed';
   readonly detail: string;
 }
 
@@ -29,7 +37,7 @@ export function readReplicas(
   const refusals: Refusal[] = [];
   for (const node of topology.nodes) {
     if (!isReplica(node)) continue;
-    const refusal = refuse(node, demand);
+    const refusal = refuse(node, topology, demand);
     if (refusal) refusals.push({ node: node.name, ...refusal });
     else candidates.push(node);
   }
@@ -41,12 +49,24 @@ function isReplica({ role, settings }: NodeState): boolean {
   return (role === 'unknown' ? settings.configuredRole : role) === 'replica';
 }
 
-function refuse(node: NodeState, demand: ReplicaDemand): Omit<Refusal, 'node'> | undefined {
+function refuse(
+  node: NodeState,
+  { primary, newestTimeline }: Topology,
+  demand: ReplicaDemand,
+): Omit<Refusal, 'node'> | undefined {
   const { health, trouble, lag, isLagging, facts } = node;
   if (demand.failed?.has(node.name)) return { reason: 'just-failed', detail: 'this call has failed there' };
   if (health !== 'up') {
     const reason = health === 'unknown' ? 'unseen' : health;
     return { reason, detail: trouble ? describeTrouble(trouble) : 'not seen yet' };
+  }
+  const timeline = facts?.timeline;
+  if (primary !== undefined && timeline !== undefined && timeline < newestTimeline) {
+    // It follows a former primary, and may have replayed what the cluster never did.
+    return {
+      reason: 'old-timeline',
+      detail: `follows timeline ${timeline}, but the cluster is on ${newestTimeline}`,
+    };
   }
   const behind = lag && `${formatDuration(lag.ms)} and ${lag.bytes} bytes behind`;
   if (isLagging) return { reason: 'lagging', detail: behind ?? '' };

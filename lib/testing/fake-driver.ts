@@ -210,7 +210,7 @@ export class FakeConnection implements DriverConnection {
     return new Promise((resolve, reject) => {
       this.#inFlight.add(reject);
       const over = () => this.#inFlight.delete(reject);
-      void Promise.resolve(this.#driver.answer(statement, this)).then(
+      void new Promise<FakeAnswer>((settle) => settle(this.#driver.answer(statement, this))).then(
         (answer) => (over(), resolve(answer)),
         (error: unknown) => (over(), reject(toError(error))),
       );

@@ -234,10 +234,18 @@ describe('a promotion by someone else', () => {
     });
     expect(nodeStatus(former).reason).toMatch(/writable on timeline 1, but the cluster has reached 2/);
     for (let i = 0; i < 20; i++) expect(await port()).toBe(heir.port);
+    const standby = servers.replicas.find((node) => node !== former)!;
+    await until(() => nodeStatus(standby).receiver === 'streaming', {
+      deadlineMs: 8_000,
+      what: 'a standby of the old one',
+    });
+    expect(nodeStatus(standby)).toMatchObject({
+      takesReads: false,
+      reason: expect.stringMatching(/follows timeline 1/),
+    });
+    expect(await read()).toBe(heir.port);
     await former.stop();
     await servers.rejoin(former);
-    await allUp();
-    const standby = servers.replicas.find((node) => node !== former)!;
     await servers.rejoin(standby);
     await allUp();
     const { user } = servers.config.replicas[0]!;

@@ -49,7 +49,11 @@ async function count(sql: string, ...values: unknown[]): Promise<number> {
 
 const stockOf = (id: number) => count('SELECT stock FROM products WHERE id = $1', id);
 
-const metrics = async () => parseExposition((await ask(url, '/metrics')).text);
+async function metrics() {
+  const { text } = await ask(url, '/metrics');
+  // So prom-client writes NaN, which some of the process's own figures are at times.
+  return parseExposition(text.replaceAll(/ Nan$/gm, ' 0'));
+}
 
 describe('reading', () => {
   it('finds a user', async () => {
@@ -64,8 +68,8 @@ describe('reading', () => {
     expect(status).toBe(200);
     expect(body).toEqual({
       id: 10_000,
-      name: 'Furniture no. 10000',
-      category: 'furniture',
+      name: 'Games no. 10000',
+      category: 'games',
       price: expect.any(Number) as number,
       stock: 0,
     });
@@ -297,7 +301,13 @@ describe('bad input', () => {
     ],
     ['plain text', '/orders', { body: 'userId', headers: { 'content-type': 'text/plain' } }],
     ['what claims to be compressed', '/orders', { body: '{}', headers: { 'content-encoding': 'gzip' } }],
-    ['a text 20,000 arrays deep', '/products', { body: `${'['.repeat(20_000)}${']'.repeat(20_000)}` }],
+    ['a text 49,000 arrays deep', '/products', { body: `${'['.repeat(49_000)}${']'.repeat(49_000)}` }],
+    ['a text 49,000 objects deep', '/products', { body: `${'{"":'.repeat(20_000)}0${'}'.repeat(20_000)}` }],
+    [
+      'a value 49,000 arrays deep',
+      '/products',
+      { body: `{"name":${'['.repeat(49_000)}${']'.repeat(49_000)}}` },
+    ],
     ['a broken escape', '/users/%E0%A4%A', { method: 'GET' }],
   ])('%s', async (_, path, init) => {
     const response = await fetch(`${url}${path}`, {
@@ -337,7 +347,7 @@ describe('bad input', () => {
 
   function expectRefused({ status, text }: { status: number; text: string }) {
     expect(status).toBe(400);
-    expect(text).not.toMatch(/ at |node_modules|\.[jt]s\b|SELECT|INSERT/);
+    expect(text).not.toMatch(/\bat \S+[:(]|node_modules|\.[jt]s\b|SELECT|INSERT/);
   }
 });
 
