@@ -24,11 +24,12 @@ export class Backoff {
     return this.#retry !== undefined;
   }
 
-  /** Plans the next attempt, unless one is planned. */
+  /** Plans the next attempt. What fails while one is planned, a burst of attempts say, counts as that failure too. */
   failed(retry: () => void): void {
+    if (this.#retry) return;
     const ceiling = Math.min(FIRST_MS * 2 ** this.#failures, MOST_MS);
     this.#failures++;
-    this.#retry ??= this.#clock.setTimer(
+    this.#retry = this.#clock.setTimer(
       () => {
         this.#retry = undefined;
         retry();

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../clock.js';
 import type { PoolSettings } from '../config/settings.js';
 import { AcquireTimeoutError, ConnectError, PgMcpError, type PoolCounts } from '../errors.js';
 import { Backoff } from './backoff.js';
-import type { ConnectOptions, Driver } from './driver.js';
+import type { ConnectOptions, Driver, DriverConnection } from './driver.js';
 import { PooledConnection, type CloseReason } from './pooled-connection.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -28,6 +28,9 @@ export interface NodePoolOptions {
   readonly connectOptions: () => ConnectOptions;
 }
 
+/** What the pool has to do with a connection itself: take its session back, or ask whether it lives. */
+type Attention = 'reset' | 'ping';
+
 /**
  * The connections of one node: the leased lane, where a caller has a connection to itself.
  *
@@ -41,7 +44,9 @@ export class NodePool {
   /** A stack: the connection used last is used next, so that spare ones stay idle and are let go. */
   readonly #idle: PooledConnection[] = [];
   readonly #active = new Set<PooledConnection>();
-  readonly #attended = new Set<PooledConnection>();
+  readonly #attended = new Map<PooledConnection, Attention>();
+  /** Opening, attending and closing that is under way: `close` sees it through. */
+  readonly #errands = new Set<Promise<unknown>>();
   readonly #closedBy = new Map<CloseReason, number>();
   /** Aborts the attempts to connect that are under way. */
   #opening = new AbortController();
@@ -51,6 +56,7 @@ export class NodePool {
   #lastConnectFailure: unknown;
   #housekeeping: Timer | undefined;
   #isClosed = false;
+  #closing: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
 
   constructor(options: NodePoolOptions) {
@@ -77,6 +83,7 @@ export class NodePool {
 
   /** Opens the minimum. Rejects with the first failure to connect. */
   async warm(): Promise<void> {
+    if (this.#isClosed) throw this.#closedError();
     const missing = this.#options.settings.minConnections - this.#total;
     await Promise.all(Array.from({ length: Math.max(0, missing) }, () => this.#open()));
   }
@@ -113,19 +120,19 @@ export class NodePool {
     const isFit = this.#whyNotToKeep(connection) === undefined;
     if (isFit && connection.isTainted) {
       connection.isTainted = false;
-      void this.#attend(connection, () => connection.driver.reset());
+      void this.#track(this.#attend(connection, 'reset'));
     } else this.#settle(connection);
   }
 
   /** Takes an active connection out of service at once: what runs on it fails. */
   destroy(connection: PooledConnection, reason: CloseReason): void {
-    if (this.#active.delete(connection)) void this.#close(connection, reason);
+    if (this.#active.delete(connection)) this.#close(connection, reason);
   }
 
   /** Replaces every connection: idle ones now, active ones when they come back. */
   retire(): void {
     this.#generation++;
-    for (const connection of this.#idle.splice(0)) void this.#close(connection, 'retired');
+    for (const connection of this.#idle.splice(0)) this.#close(connection, 'retired');
   }
 
   /** The node is not to be talked to: cuts every connection, in use or not, and turns waiters away. */
@@ -133,27 +140,37 @@ export class NodePool {
     this.#generation++;
     this.#opening.abort(cause);
     this.#opening = new AbortController();
-    const connections = [...this.#idle.splice(0), ...this.#active, ...this.#attended];
+    const connections = [...this.#idle.splice(0), ...this.#active, ...this.#attended.keys()];
     this.#active.clear();
     this.#attended.clear();
     this.#waiting.turnAway(new ConnectError(this.#options.node, cause));
-    for (const connection of connections) void this.#close(connection, 'fenced', cause);
+    for (const connection of connections) this.#close(connection, 'fenced', cause);
   }
 
   /** Refuses newcomers, waits up to `drainMs` for active connections to come back, then cuts them. */
-  async close(drainMs: number): Promise<void> {
+  close(drainMs: number): Promise<void> {
+    this.#closing ??= this.#shutDown(drainMs);
+    return this.#closing;
+  }
+
+  async #shutDown(drainMs: number): Promise<void> {
     this.#isClosed = true;
     this.#housekeeping?.cancel();
     this.#backoff.cancel();
     this.#opening.abort(this.#closedError());
     this.#waiting.turnAway(this.#closedError());
-    const goodbyes = this.#idle.splice(0).map((connection) => this.#close(connection, 'shutdown'));
+    for (const connection of this.#idle.splice(0)) this.#close(connection, 'shutdown');
+    // Nobody has these, and their answer is of no use any more.
+    for (const connection of this.#attended.keys()) this.#cut(connection, this.#attended);
     await this.#drain(drainMs);
-    for (const connection of this.#active) {
-      connection.driver.destroy(this.#closedError());
-      this.destroy(connection, 'shutdown');
-    }
-    await Promise.all(goodbyes);
+    for (const connection of this.#active) this.#cut(connection, this.#active);
+    while (this.#errands.size > 0) await Promise.all(this.#errands);
+  }
+
+  #cut(connection: PooledConnection, place: { delete(connection: PooledConnection): boolean }): void {
+    place.delete(connection);
+    connection.driver.destroy(this.#closedError());
+    this.#close(connection, 'shutdown');
   }
 
   get #total(): number {
@@ -164,38 +181,63 @@ export class NodePool {
   #openWhatIsNeeded(): void {
     const { minConnections, maxConnections } = this.#options.settings;
     while (!this.#isClosed && this.#total < maxConnections) {
-      const someoneWaits = this.#waiting.length > this.#connecting + this.#attended.size;
+      const someoneWaits = this.#waiting.length > this.#connecting + this.#resetting;
       if (!someoneWaits && this.#total >= minConnections) return;
-      if (this.#backoff.isFailing && (this.#connecting > 0 || (this.#backoff.isWaiting && !someoneWaits)))
-        return;
+      if (this.#mustHoldBack(someoneWaits)) return;
       // The failure reaches those who wait and the listener; there is nobody else to tell.
       this.#open().catch(() => {});
     }
   }
 
-  async #open(): Promise<void> {
-    const { clock, driver, settings, random, listener, node } = this.#options;
+  /** A reset comes back within a round trip; a ping may be on its way into a black hole. */
+  get #resetting(): number {
+    return [...this.#attended.values()].filter((attention) => attention === 'reset').length;
+  }
+
+  /** Where something is open, callers can wait for that; with nothing open, an attempt is all there is for them. */
+  #mustHoldBack(someoneWaits: boolean): boolean {
+    if (!this.#backoff.isFailing) return false;
+    return this.#connecting > 0 || (this.#backoff.isWaiting && (this.#total > 0 || !someoneWaits));
+  }
+
+  #open(): Promise<void> {
+    return this.#track(this.#connect());
+  }
+
+  async #connect(): Promise<void> {
+    const { clock, driver, node } = this.#options;
     const generation = this.#generation;
+    const { signal } = this.#opening;
+    let connection: DriverConnection;
     this.#connecting++;
     try {
-      const connection = await driver.connect(this.#options.connectOptions(), clock, this.#opening.signal);
-      const now = clock.now();
-      const expiresAt = now + settings.maxLifetimeMs * (1 - LIFETIME_JITTER * random());
-      const pooled = new PooledConnection(connection, expiresAt, generation, now);
-      this.#connecting--;
-      this.#opened++;
-      this.#lastConnectFailure = undefined;
-      this.#backoff.succeeded();
-      connection.listen({
-        lost: (cause) => this.#lost(pooled, cause),
-        role: (standby) => listener.role(standby),
-      });
-      this.#settle(pooled);
+      connection = await driver.connect(this.#options.connectOptions(), clock, signal);
     } catch (error) {
       this.#connecting--;
-      this.#connectFailed(error);
+      // Given up on purpose: that says nothing of the node.
+      if (signal.aborted) this.#openWhatIsNeeded();
+      else this.#connectFailed(error);
       throw new ConnectError(node, error);
     }
+    this.#connecting--;
+    this.#welcome(connection, generation);
+  }
+
+  #welcome(connection: DriverConnection, generation: number): void {
+    const { clock, settings, random, listener } = this.#options;
+    const now = clock.now();
+    const expiresAt = now + settings.maxLifetimeMs * (1 - LIFETIME_JITTER * random());
+    const pooled = new PooledConnection(connection, expiresAt, generation, now);
+    this.#opened++;
+    this.#lastConnectFailure = undefined;
+    this.#backoff.succeeded();
+    connection.listen({
+      lost: (cause) => this.#lost(pooled, cause),
+      role: (standby) => listener.role(standby),
+    });
+    this.#settle(pooled);
+    // While it failed one was tried at a time: the others who wait are due now, and the rest of the minimum.
+    this.#openWhatIsNeeded();
   }
 
   #connectFailed(cause: unknown): void {
@@ -211,7 +253,7 @@ export class NodePool {
     const place = this.#idle.indexOf(connection);
     if (place >= 0) {
       this.#idle.splice(place, 1);
-      void this.#close(connection, 'lost');
+      this.#close(connection, 'lost');
     }
     this.#options.listener.lost(cause);
   }
@@ -226,35 +268,54 @@ export class NodePool {
   /** A connection came free: to the one who waits longest, to the idle ones, or away. */
   #settle(connection: PooledConnection): void {
     const reason = this.#whyNotToKeep(connection);
-    if (reason) void this.#close(connection, reason);
+    if (reason) this.#close(connection, reason);
     else if (this.#waiting.length > 0) {
       this.#active.add(connection);
       this.#waiting.serve(connection);
-    } else this.#idle.push(connection);
+    } else {
+      // In the order of use: one that was only asked whether it lives stays as spare as it was.
+      const place = this.#idle.findLastIndex((other) => other.usedAt <= connection.usedAt) + 1;
+      this.#idle.splice(place, 0, connection);
+    }
   }
 
   /** Works on a connection that nobody else can have meanwhile; one that doesn't answer in time is cut. */
-  async #attend(connection: PooledConnection, work: () => Promise<unknown>): Promise<void> {
+  async #attend(connection: PooledConnection, attention: Attention): Promise<void> {
     const { clock, settings } = this.#options;
-    this.#attended.add(connection);
-    const giveUp = clock.setTimer(() => connection.driver.destroy(), settings.connectionTimeoutMs, true);
+    const { driver } = connection;
+    this.#attended.set(connection, attention);
+    const giveUp = clock.setTimer(() => driver.destroy(), settings.connectionTimeoutMs, true);
+    let failure: CloseReason | undefined;
     try {
-      await work();
+      await (attention === 'reset' ? driver.reset() : driver.query('SELECT 1'));
       connection.aliveAt = clock.now();
     } catch {
-      connection.driver.destroy();
+      failure = attention === 'ping' || driver.isLost ? 'lost' : 'reset-failed';
+      driver.destroy();
     }
     giveUp.cancel();
-    if (this.#attended.delete(connection)) this.#settle(connection);
+    if (!this.#attended.delete(connection)) return;
+    if (failure) this.#close(connection, failure);
+    else this.#settle(connection);
   }
 
-  #close(connection: PooledConnection, reason: CloseReason, cause?: Error): Promise<void> {
+  #close(connection: PooledConnection, reason: CloseReason, cause?: Error): void {
     this.#closedBy.set(reason, (this.#closedBy.get(reason) ?? 0) + 1);
     const needsCut = reason === 'open-transaction' || reason === 'busy' || reason === 'fenced';
     if (needsCut) connection.driver.destroy(cause);
+    if (!connection.driver.isLost) void this.#track(connection.driver.end());
     if (this.#active.size === 0) this.#onDrained?.();
     this.#openWhatIsNeeded();
-    return connection.driver.isLost ? Promise.resolve() : connection.driver.end();
+  }
+
+  /** Remembers an errand until it is over, however it ends. */
+  #track<T>(errand: Promise<T>): Promise<T> {
+    const over: Promise<unknown> = errand.then(
+      () => this.#errands.delete(over),
+      () => this.#errands.delete(over),
+    );
+    this.#errands.add(over);
+    return errand;
   }
 
   #drain(drainMs: number): Promise<void> {
@@ -285,19 +346,22 @@ export class NodePool {
     );
   }
 
-  /** Lets go of what is old or spare and asks the quiet ones whether they live, oldest first. */
+  /** Lets go of what is old or spare and asks the quiet ones whether they live, those used least recently first. */
   #keepHouse(): void {
     const { clock, settings } = this.#options;
     const now = clock.now();
     let spare = this.#total - settings.minConnections;
-    // Emptied first: what is worked on can't be borrowed meanwhile, and what is kept settles again.
-    for (const connection of this.#idle.splice(0)) {
-      if (spare > 0 && now - connection.usedAt >= settings.idleTimeoutMs) {
+    for (const connection of this.#idle.slice()) {
+      const isSpare = spare > 0 && now - connection.usedAt >= settings.idleTimeoutMs;
+      const reason = isSpare ? 'idle' : this.#whyNotToKeep(connection);
+      const isQuiet = now - connection.aliveAt >= settings.keepaliveIntervalMs;
+      if (!reason && !isQuiet) continue;
+      // Out of reach first: what is worked on can't be borrowed meanwhile.
+      this.#idle.splice(this.#idle.indexOf(connection), 1);
+      if (reason) {
         spare--;
-        void this.#close(connection, 'idle');
-      } else if (now - connection.aliveAt >= settings.keepaliveIntervalMs)
-        void this.#attend(connection, () => connection.driver.query('SELECT 1'));
-      else this.#settle(connection);
+        this.#close(connection, reason);
+      } else void this.#track(this.#attend(connection, 'ping'));
     }
     this.#openWhatIsNeeded();
   }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { QueryResult, QueryResultRow } from 'pg';
+import type { QueryResult, Row } from '../query.js';
 import type { Binaries } from './binaries.js';
 import { SUPERUSER } from './data-folder.js';
 import { APP_DATABASE } from './database-roles.js';
@@ -148,11 +148,8 @@ export class EmbeddedNode {
   }
 
   /** Runs one statement as a superuser in the database `app`, on a connection of its own. */
-  query<Row extends QueryResultRow = QueryResultRow>(
-    sql: string,
-    values?: readonly unknown[],
-  ): Promise<QueryResult<Row>> {
-    return queryOnce<Row>(this.connectionString, sql, values);
+  query<R = Row>(sql: string, values?: readonly unknown[]): Promise<QueryResult<R>> {
+    return queryOnce<R>(this.connectionString, sql, values);
   }
 
   /** @internal Ends the server for good, quickly and in any state. */

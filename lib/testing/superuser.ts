@@ -1,4 +1,5 @@
-import { Client, type QueryResult, type QueryResultRow } from 'pg';
+import { Client } from 'pg';
+import type { QueryResult, Row } from '../query.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -19,12 +20,12 @@ export async function withClient<T>(
 }
 
 /** One statement on a connection of its own. */
-export function queryOnce<Row extends QueryResultRow>(
+export function queryOnce<R = Row>(
   connectionString: string,
   text: string,
   values?: readonly unknown[],
-): Promise<QueryResult<Row>> {
-  return withClient(connectionString, (client) => client.query<Row>(text, values && [...values]));
+): Promise<QueryResult<R>> {
+  return withClient(connectionString, (client) => client.query<never>(text, values && [...values]));
 }
 
 /** The same server and account, another database. */

@@ -73,14 +73,15 @@ describe('the maximum', () => {
   });
 
   test('holds while housekeeping replaces what is too old', async () => {
-    const { pool, driver, clock } = poolUnderTest({
-      minConnections: 3,
-      maxConnections: 3,
-      maxLifetimeMs: 10_000,
-    });
+    let born = 0;
+    const { pool, driver, clock } = poolUnderTest(
+      { minConnections: 3, maxConnections: 3, maxLifetimeMs: 10_500 },
+      { random: () => (born++ === 0 ? 0.999 : 0) },
+    );
     await pool.warm();
     driver.hold();
-    await clock.advance(10_500);
+    await clock.advance(10_000);
+    expect(closed(pool)).toEqual({ lifetime: 1 });
     expect(driver.open.length + driver.held.length).toBe(3);
     expect(pool.counts.total).toBe(3);
   });

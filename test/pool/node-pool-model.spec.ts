@@ -1,0 +1,180 @@
+import { expect, test } from 'vitest';
+import { AcquireTimeoutError, codeOf } from '../../lib/errors.js';
+import type { PooledConnection } from '../../lib/pool/pooled-connection.js';
+import { fakeOf, poolUnderTest, type PoolUnderTest } from './pool-under-test.js';
+
+const SEEDS = [1, 2, 3, 4, 5, 6];
+const STEPS = 1_000;
+const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+
+/** mulberry32: small, and the same on every machine. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** Callers without manners and a network without mercy, with what must hold whatever they do. */
+class Model {
+  readonly under: PoolUnderTest;
+  readonly #random: () => number;
+  readonly #holders = new Set<PooledConnection>();
+  /** Those whose connection a fence took away: they will still give it back. */
+  readonly #fenced = new Set<PooledConnection>();
+  readonly #waiting = new Set<number>();
+  #callers = 0;
+  served = 0;
+  readonly refusals = new Map<string, number>();
+
+  constructor(seed: number) {
+    this.#random = seeded(seed);
+    this.under = poolUnderTest(
+      {
+        minConnections: 2,
+        maxConnections: 6,
+        idleTimeoutMs: 4_000,
+        maxLifetimeMs: 20_000,
+        acquireTimeoutMs: 2_000,
+        connectionTimeoutMs: 1_500,
+        keepaliveIntervalMs: 3_000,
+      },
+      { random: this.#random },
+    );
+    // One answer in five is late, one in twenty an error.
+    const { clock, driver } = this.under;
+    driver.answer = async () => {
+      const dice = this.#random();
+      if (dice < 0.2) await new Promise<void>((resolve) => clock.setTimer(resolve, dice * 4_000));
+      return dice > 0.95 ? new Error('SQL error') : [];
+    };
+  }
+
+  readonly #steps: readonly (readonly [share: number, step: () => void | Promise<void>])[] = [
+    [30, () => this.#acquire()],
+    [26, () => this.#withHolder((holder) => this.#giveBack(holder))],
+    [8, () => this.#withHolder((holder) => void holder.query({ text: 'SELECT 1' }).catch(() => {}))],
+    [4, () => this.#withHolder((holder) => void holder.query({ text: 'BEGIN' }).catch(() => {}))],
+    [4, () => this.#withHolder((holder) => void (holder.isTainted = true))],
+    [3, () => this.#pick(this.under.driver.open)?.break()],
+    [2, () => this.under.driver.refuse(refused)],
+    [4, () => this.under.driver.accept()],
+    [3, () => this.under.driver.hold()],
+    [6, () => this.#pick(this.under.driver.held)?.accept()],
+    [3, () => this.#pick(this.under.driver.held)?.refuse(refused)],
+    [1, () => this.under.pool.retire()],
+    [1, () => this.#fence()],
+    [2, () => this.#comeLate()],
+    [12, () => this.under.clock.advance(Math.floor(this.#random() * 800))],
+  ];
+
+  async step(): Promise<void> {
+    const total = this.#steps.reduce((sum, [share]) => sum + share, 0);
+    let point = this.#random() * total;
+    const [, step] = this.#steps.find(([share]) => (point -= share) < 0) ?? this.#steps[0] ?? [0, () => {}];
+    await step();
+    await this.under.settle();
+    this.check();
+  }
+
+  check(): void {
+    const { pool, driver } = this.under;
+    const { total, active, idle, pending, max } = pool.counts;
+    const { opened, closed } = pool.history;
+    const gone = [...closed.values()].reduce((sum, count) => sum + count, 0);
+    expect(total).toBeLessThanOrEqual(max);
+    // A connection is open, connecting, or broken in the hands of a caller; nowhere twice and nowhere lost.
+    expect(opened - gone).toBe(total - driver.held.length);
+    expect(driver.open.length).toBeLessThanOrEqual(total - driver.held.length);
+    expect(pending).toBe(this.#waiting.size);
+    if (pending > 0) expect(idle).toBe(0);
+    expect(active).toBe(this.#holders.size);
+  }
+
+  async end(): Promise<void> {
+    const { pool, driver, clock } = this.under;
+    driver.hold();
+    const closing = pool.close(5_000);
+    for (const holder of this.#holders) if (this.#random() < 0.5) this.#giveBack(holder);
+    await clock.advance(5_000);
+    await closing;
+    await this.under.settle();
+    // The others were cut at the end of the drain time.
+    this.#holders.clear();
+    this.check();
+    const gone = [...pool.history.closed.values()].reduce((sum, count) => sum + count, 0);
+    expect(driver.open).toEqual([]);
+    expect(driver.held).toEqual([]);
+    expect(pool.counts).toMatchObject({ total: 0, active: 0, idle: 0, pending: 0 });
+    expect(gone).toBe(pool.history.opened);
+    const attempts = driver.attempts;
+    await clock.advance(60_000);
+    expect(driver.attempts).toBe(attempts);
+    expect(this.#waiting.size).toBe(0);
+    expect(clock.pending).toBe(0);
+  }
+
+  #acquire(): void {
+    const caller = ++this.#callers;
+    const began = this.under.clock.now();
+    this.#waiting.add(caller);
+    this.under.pool.acquire().then(
+      (connection) => {
+        this.#waiting.delete(caller);
+        this.served++;
+        expect(this.#holders.has(connection)).toBe(false);
+        expect([connection.isTainted, fakeOf(connection).transactionStatus]).toEqual([false, 'I']);
+        this.#holders.add(connection);
+      },
+      (error: unknown) => {
+        this.#waiting.delete(caller);
+        const code = codeOf(error) ?? 'none';
+        this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+        expect(['ACQUIRE_TIMEOUT', 'CONNECT_FAILED', 'CLUSTER_CLOSED']).toContain(code);
+        if (error instanceof AcquireTimeoutError)
+          expect([error.elapsedMs, this.under.clock.now() - began]).toEqual([2_000, 2_000]);
+      },
+    );
+  }
+
+  #giveBack(holder: PooledConnection): void {
+    this.#holders.delete(holder);
+    this.under.pool.release(holder);
+  }
+
+  #fence(): void {
+    for (const holder of this.#holders) this.#fenced.add(holder);
+    this.#holders.clear();
+    this.under.pool.fence(new Error('fenced'));
+  }
+
+  #comeLate(): void {
+    const holder = this.#pick([...this.#fenced]);
+    if (holder) this.under.pool.release(holder);
+  }
+
+  #withHolder(use: (holder: PooledConnection) => void): void {
+    const holder = this.#pick([...this.#holders]);
+    if (holder) use(holder);
+  }
+
+  #pick<T>(from: readonly T[]): T | undefined {
+    return from[Math.floor(this.#random() * from.length)];
+  }
+}
+
+test.each(SEEDS)(`${STEPS} random steps keep every promise of the pool (seed %i)`, async (seed) => {
+  const model = new Model(seed);
+  await model.under.pool.warm();
+  for (let count = 0; count < STEPS; count++) await model.step();
+  await model.end();
+  // The walk went through the places it is meant to test.
+  expect(model.served).toBeGreaterThan(100);
+  expect([...model.refusals.keys()].toSorted()).toEqual(
+    expect.arrayContaining(['ACQUIRE_TIMEOUT', 'CONNECT_FAILED']),
+  );
+  expect(model.under.pool.history.closed.size).toBeGreaterThan(5);
+});
