@@ -2,6 +2,7 @@ import { PgCluster } from 'nestjs-pg-mcp';
 import { EmbeddedCluster, type EmbeddedNode } from 'nestjs-pg-mcp/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../support/until.js';
+import { sure } from '../support/sure.js';
 
 let servers: EmbeddedCluster;
 let cluster: PgCluster;
@@ -76,7 +77,7 @@ async function readingThroughout(work: () => Promise<unknown>): Promise<Map<numb
 
 describe('a replica', () => {
   it('that is killed takes no reads from then on, none fails, and it is back after its restart', async () => {
-    const [victim, other] = [replicas[0]!, replicas[1]!];
+    const [victim, other] = [sure(replicas[0]), sure(replicas[1])];
     await readingThroughout(async () => {
       await victim.kill();
       await until(() => nodeStatus(victim).health === 'down', { deadlineMs: 5_000, what: 'down' });
@@ -91,12 +92,12 @@ describe('a replica', () => {
   });
 
   it('that freezes takes no reads once a probe has waited in vain, and what hangs there runs elsewhere', async () => {
-    const victim = replicas[0]!;
+    const victim = sure(replicas[0]);
     const seen = await readingThroughout(async () => {
       await victim.freeze();
       await until(() => nodeStatus(victim).health === 'down', { deadlineMs: 8_000, what: 'down' });
     });
-    expect(seen.get(replicas[1]!.port)).toBeGreaterThan(0);
+    expect(seen.get(sure(replicas[1]).port)).toBeGreaterThan(0);
     await victim.thaw();
     await allUp();
   });
@@ -115,15 +116,15 @@ describe('a replica', () => {
       code: 'NO_REPLICA',
     });
     const waiting = cluster.useReplica({ onUnavailable: 'wait' }, port);
-    await replicas[1]!.start();
-    expect(await waiting).toBe(replicas[1]!.port);
+    await sure(replicas[1]).start();
+    expect(await waiting).toBe(sure(replicas[1]).port);
     const { decisions } = cluster.getCounters();
     expect(decisions.find(({ reason }) => reason === 'no-replica')?.count).toBeGreaterThan(0);
     await grow(1);
   });
 
   it('that does not replay lags in bytes and seconds, takes no reads beyond the limit, and catches up to zero', async () => {
-    const [paused, other] = [replicas[0]!, replicas[1]!];
+    const [paused, other] = [sure(replicas[0]), sure(replicas[1])];
     await paused.pauseReplay();
     await grow(4);
     await until(() => (nodeStatus(paused).lagSeconds ?? 0) > 0.6, {
@@ -165,8 +166,8 @@ describe('a replica', () => {
     await cluster.useReplica(async () => {
       const first = await port();
       for (let i = 0; i < 10; i++) expect(await port()).toBe(first);
-      const victim = replicas.find((replica) => replica.port === first)!;
-      const heir = replicas.find((replica) => replica.port !== first)!;
+      const victim = sure(replicas.find((replica) => replica.port === first));
+      const heir = sure(replicas.find((replica) => replica.port !== first));
       await heir.pauseReplay();
       await cluster.useMaster(() => grow(1));
       await until(() => nodeStatus(victim).lagBytes === 0 && (nodeStatus(heir).lagBytes ?? 0) > 0, {
@@ -221,7 +222,7 @@ describe('the primary', () => {
 
 describe('a promotion by someone else', () => {
   it('is followed: writes go to the new primary, and the old one is refused when it comes back', async () => {
-    const [former, heir] = [servers.primary, replicas[0]!];
+    const [former, heir] = [servers.primary, sure(replicas[0])];
     await former.kill();
     const waiting = cluster.query<{ port: number }>('SELECT inet_server_port() AS port');
     await heir.promote();
@@ -234,7 +235,7 @@ describe('a promotion by someone else', () => {
     });
     expect(nodeStatus(former).reason).toMatch(/writable on timeline 1, but the cluster has reached 2/);
     for (let i = 0; i < 20; i++) expect(await port()).toBe(heir.port);
-    const standby = servers.replicas.find((node) => node !== former)!;
+    const standby = sure(servers.replicas.find((node) => node !== former));
     await until(() => nodeStatus(standby).receiver === 'streaming', {
       deadlineMs: 8_000,
       what: 'a standby of the old one',
@@ -248,7 +249,7 @@ describe('a promotion by someone else', () => {
     await servers.rejoin(former);
     await servers.rejoin(standby);
     await allUp();
-    const { user } = servers.config.replicas[0]!;
+    const { user } = sure(servers.config.replicas[0]);
     const seen = await readingThroughout(() => cluster.query('SELECT pg_sleep(0.2)'));
     expect([...seen.keys()].toSorted()).toEqual([former.port, standby.port].toSorted());
     expect((await cluster.useReplica(() => cluster.query('SELECT current_user AS name'))).rows).toEqual([

@@ -3,6 +3,7 @@ import { PgCluster, type ClusterConfig, type ClusterOptions } from 'nestjs-pg-mc
 import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabase, type FreshDatabase } from '../support/cluster.js';
+import { sure } from '../support/sure.js';
 
 const ONE_ATTEMPT: ClusterOptions = {
   startup: { attempts: 1 },
@@ -50,8 +51,8 @@ interface Case {
   readonly says: () => readonly RegExp[];
 }
 
-const master = () => ({ ...database.config.masters[0]!, name: 'm1' });
-const replica = (i: number) => ({ ...database.config.replicas[i]!, name: `r${i + 1}` });
+const master = () => ({ ...sure(database.config.masters[0]), name: 'm1' });
+const replica = (i: number) => ({ ...sure(database.config.replicas[i]), name: `r${i + 1}` });
 
 const REFUSALS: readonly Case[] = [
   {
@@ -92,7 +93,7 @@ const REFUSALS: readonly Case[] = [
   {
     what: 'a replica of another system',
     config: () => {
-      const { user, password, host, port } = stranger.config.masters[0]!;
+      const { user, password, host, port } = sure(stranger.config.masters[0]);
       return {
         masters: [master()],
         replicas: [replica(0), { name: 'alien', host, port, user, password, database: 'app' }],

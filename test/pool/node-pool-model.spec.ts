@@ -3,8 +3,10 @@ import { AcquireTimeoutError, codeOf } from '../../lib/errors.js';
 import type { PooledConnection } from '../../lib/pool/pooled-connection.js';
 import { fakeOf, poolUnderTest, type PoolUnderTest } from './pool-under-test.js';
 
-const SEEDS = [1, 2, 3, 4, 5, 6];
-const STEPS = 1_000;
+const SEEDS = [1, 2, 3, 4];
+const STEPS = 3_000;
+/** Load comes in waves: steps from a flood to a lull and back. */
+const WAVE = 80;
 const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
 
 /** mulberry32: small, and the same on every machine. */
@@ -18,10 +20,15 @@ function seeded(seed: number): () => number {
   };
 }
 
+type Step = readonly [share: number, step: () => void | Promise<void>];
+
 /** Callers without manners and a network without mercy, with what must hold whatever they do. */
 class Model {
-  readonly under: PoolUnderTest;
   readonly #random: () => number;
+  readonly under: PoolUnderTest;
+  readonly #flood: readonly Step[];
+  readonly #lull: readonly Step[];
+  #count = 0;
   readonly #holders = new Set<PooledConnection>();
   /** Those whose connection a fence took away: they will still give it back. */
   readonly #fenced = new Set<PooledConnection>();
@@ -44,6 +51,8 @@ class Model {
       },
       { random: this.#random },
     );
+    this.#flood = this.#steps(40, 20, 12, 400);
+    this.#lull = this.#steps(12, 30, 30, 3_000);
     // One answer in five is late, one in twenty an error.
     const { clock, driver } = this.under;
     driver.answer = async () => {
@@ -53,28 +62,33 @@ class Model {
     };
   }
 
-  readonly #steps: readonly (readonly [share: number, step: () => void | Promise<void>])[] = [
-    [30, () => this.#acquire()],
-    [26, () => this.#withHolder((holder) => this.#giveBack(holder))],
-    [8, () => this.#withHolder((holder) => void holder.query({ text: 'SELECT 1' }).catch(() => {}))],
-    [4, () => this.#withHolder((holder) => void holder.query({ text: 'BEGIN' }).catch(() => {}))],
-    [4, () => this.#withHolder((holder) => void (holder.isTainted = true))],
-    [3, () => this.#pick(this.under.driver.open)?.break()],
-    [2, () => this.under.driver.refuse(refused)],
-    [4, () => this.under.driver.accept()],
-    [3, () => this.under.driver.hold()],
-    [6, () => this.#pick(this.under.driver.held)?.accept()],
-    [3, () => this.#pick(this.under.driver.held)?.refuse(refused)],
-    [1, () => this.under.pool.retire()],
-    [1, () => this.#fence()],
-    [2, () => this.#comeLate()],
-    [12, () => this.under.clock.advance(Math.floor(this.#random() * 800))],
-  ];
+  #steps(acquire: number, giveBack: number, advance: number, mostMs: number): readonly Step[] {
+    const { driver, pool } = this.under;
+    return [
+      [acquire, () => this.#acquire()],
+      [giveBack, () => this.#withHolder((holder) => this.#giveBack(holder))],
+      [advance, () => this.#advance(mostMs)],
+      [8, () => this.#withHolder((holder) => void holder.query({ text: 'SELECT 1' }).catch(() => {}))],
+      [2, () => this.#withHolder((holder) => void holder.query({ text: 'BEGIN' }).catch(() => {}))],
+      [4, () => this.#withHolder((holder) => void (holder.isTainted = true))],
+      [2, () => this.#pick(driver.open)?.break()],
+      [1, () => driver.refuse(refused)],
+      [4, () => driver.accept()],
+      [2, () => driver.hold()],
+      [8, () => this.#pick(driver.held)?.accept()],
+      [2, () => this.#pick(driver.held)?.refuse(refused)],
+      [0.5, () => pool.retire()],
+      [0.5, () => this.#fence()],
+      [2, () => this.#comeLate()],
+    ];
+  }
 
   async step(): Promise<void> {
-    const total = this.#steps.reduce((sum, [share]) => sum + share, 0);
+    const isFlood = Math.floor(this.#count++ / WAVE) % 2 === 0;
+    const steps = isFlood ? this.#flood : this.#lull;
+    const total = steps.reduce((sum, [share]) => sum + share, 0);
     let point = this.#random() * total;
-    const [, step] = this.#steps.find(([share]) => (point -= share) < 0) ?? this.#steps[0] ?? [0, () => {}];
+    const [, step] = steps.find(([share]) => (point -= share) < 0) ?? [0, () => {}];
     await step();
     await this.under.settle();
     this.check();
@@ -143,6 +157,10 @@ class Model {
   #giveBack(holder: PooledConnection): void {
     this.#holders.delete(holder);
     this.under.pool.release(holder);
+  }
+
+  async #advance(most: number): Promise<void> {
+    await this.under.clock.advance(Math.floor(this.#random() * most));
   }
 
   #fence(): void {

@@ -21,7 +21,8 @@ async function withAdmin<T>({ adminUrl }: FreshDatabase, run: (client: pg.Client
 }
 
 async function listenOn(port = 0): Promise<Server & AsyncDisposable> {
-  const server = createServer();
+  // Read, since an end that nobody reads leaves the connection open.
+  const server = createServer((socket) => socket.on('error', () => {}).resume());
   server.listen(port);
   await once(server, 'listening');
   return server;
