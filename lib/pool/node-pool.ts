@@ -157,7 +157,7 @@ export class NodePool {
     this.#isClosed = true;
     this.#housekeeping?.cancel();
     this.#backoff.cancel();
-    this.#opening.abort(this.#closedError());
+    
     this.#waiting.turnAway(this.#closedError());
     for (const connection of this.#idle.splice(0)) this.#close(connection, 'shutdown');
     // Nobody has these, and their answer is of no use any more.

@@ -283,6 +283,9 @@ describe('a pool', () => {
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nestjs-pg-mcp'`,
     );
     expect(terminated.rowCount).toBeGreaterThan(1);
+    const lost = () =>
+      cluster.getCounters().connections.reduce((sum, { closed }) => sum + (closed.get('lost') ?? 0), 0);
+    await until(() => lost() === terminated.rowCount, { deadlineMs: 5_000, what: 'the pool noticing' });
     expect((await cluster.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   });
 });

