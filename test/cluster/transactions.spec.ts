@@ -1,11 +1,12 @@
 import { PgCluster, RequestScope } from 'nestjs-pg-mcp';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../support/cluster.js';
+import { freshDatabase, type FreshDatabase } from '../support/cluster.js';
 
 let cluster: PgCluster;
+let config: FreshDatabase['config'];
 
 beforeAll(async () => {
-  const { config } = await freshDatabase();
+  ({ config } = await freshDatabase());
   cluster = PgCluster.fromConfig(config, { connectionPool: { maxConnections: 5, acquireTimeout: '3s' } });
   await cluster.connect();
   await cluster.query('CREATE TABLE notes (text text PRIMARY KEY)');
@@ -168,10 +169,14 @@ describe('transaction', () => {
   it('runs again after a serialization failure as often as told, and counts it', async () => {
     await note('counter');
     let runs = 0;
+    let allHaveRead: () => void = () => {};
+    const together = new Promise<void>((resolve) => (allHaveRead = resolve));
     const contend = () =>
       cluster.transaction({ isolation: 'serializable', retry: 20 }, async () => {
-        runs++;
         const { rows } = await cluster.query('SELECT count(*)::int AS count FROM notes');
+        runs++;
+        if (runs === 5) allHaveRead();
+        await together;
         await note(`number ${rows[0].count}`);
       });
     await Promise.all(Array.from({ length: 5 }, contend));
@@ -250,20 +255,22 @@ describe('leases', () => {
   });
 
   it('leave no trace of a session behind', async () => {
-    const lease = await cluster.getMasterConnection();
+    // With one connection, the next call gets the very one.
+    await using single = PgCluster.fromConfig(config, { connectionPool: { maxConnections: 1 } });
+    await single.connect();
+    const lease = await single.getMasterConnection();
     await lease.query('CREATE TEMP TABLE mine (i int)');
     await lease.query('SELECT pg_advisory_lock(7)');
     await lease.query(`SET work_mem = '1234kB'`);
     const pid = (await lease.query('SELECT pg_backend_pid() AS pid')).rows[0].pid;
     await lease.release();
     await lease.release();
-    await expect.poll(() => cluster.getStatus().idleConnections).toBeGreaterThan(0);
-    const left = await cluster.query(
+    const { rows } = await single.query(
       `SELECT (SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND pid = $1) AS locks,
-              (SELECT count(*)::int FROM pg_class WHERE relname = 'mine') AS tables, current_setting('work_mem') AS work_mem`,
+              to_regclass('mine') AS table, current_setting('work_mem') AS work_mem, pg_backend_pid() AS pid`,
       [pid],
     );
-    expect(left.rows).toEqual([{ locks: 0, tables: 0, work_mem: '4MB' }]);
+    expect(rows).toEqual([{ locks: 0, table: null, work_mem: '4MB', pid }]);
     await expect(lease.query('SELECT 1')).rejects.toMatchObject({ code: 'LEASE_RELEASED' });
   });
 
