@@ -11,6 +11,8 @@ export interface Exposition {
 }
 
 const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/;
+// `prom-client` writes Nan where nothing was measured.
+const NUMBER = /^(?:[-+]?(?:[0-9.]+(?:e[-+]?[0-9]+)?|Inf)|nan)$/i;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/g;
 
 /** Reads Prometheus' text format 0.0.4; a line that is none is an error. */
@@ -20,7 +22,7 @@ export function parseExposition(text: string): Exposition {
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line): Sample => {
       const [, name, labels = '', value] = LINE.exec(line) ?? [];
-      if (name === undefined || Number.isNaN(Number(value))) throw new Error(`no sample: ${line}`);
+      if (name === undefined || !NUMBER.test(value ?? '')) throw new Error(`no sample: ${line}`);
       const pairs = [...labels.matchAll(LABEL)].map(([, key = '', content = '']) => [key, content] as const);
       return { name, labels: Object.fromEntries(pairs), value: Number(value) };
     });
