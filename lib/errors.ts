@@ -18,7 +18,7 @@ export type PgMcpErrorCode =
 
 export interface PgMcpErrorOptions {
   readonly cause?: unknown;
-  /** True only where it is certain that the server did nothing: running the call again can't do it twice. */
+  /** True only where it is certain that the server did nothing, and the same call may succeed later. */
   readonly safeToRetry?: boolean;
 }
 

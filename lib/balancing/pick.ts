@@ -29,12 +29,16 @@ export function pick(
     case 'round-robin':
       return eligible[chance.turn % eligible.length];
     case 'random':
-      return eligible[Math.floor(chance.random() * eligible.length)];
+      return anyOf(eligible, chance);
     case 'weighted':
-      return byWeight(eligible, chance.random());
+      return weighty.length > 0 ? byWeight(weighty, chance.random()) : anyOf(eligible, chance);
     case 'least-loaded':
       return lessLoadedOfTwo(eligible, chance);
   }
+}
+
+function anyOf(candidates: readonly Candidate[], chance: Chance): Candidate | undefined {
+  return candidates[Math.floor(chance.random() * candidates.length)];
 }
 
 function byWeight(candidates: readonly Candidate[], random: number): Candidate | undefined {

@@ -56,7 +56,7 @@ const nodeShape = {
   weight: setting(
     number('a number of at least 0', { min: 0, whole: false }),
     1,
-    'Share of the reads relative to the other nodes; 0 takes none.',
+    'Share of the reads relative to the other nodes; at 0 it takes some only when no other can.',
   ),
   zone: text('the name of a zone')
     .optional()

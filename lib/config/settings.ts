@@ -43,7 +43,7 @@ export interface NodeSettings {
 }
 
 export interface MonitorSettings {
-  /** The account of probes; without it, the account of the role. */
+  /** The account of probes; without it, the account of the list that the node stands in. */
   readonly account?: Account;
   readonly database?: string;
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock, Timer } from '../clock.js';
 import type { PoolSettings } from '../config/settings.js';
 import { AcquireTimeoutError, ConnectError, PgMcpError, type PoolCounts } from '../errors.js';
@@ -49,7 +50,7 @@ export class NodePool {
   readonly #errands = new Set<Promise<unknown>>();
   readonly #closedBy = new Map<CloseReason, number>();
   /** Aborts the attempts to connect that are under way. */
-  #opening = new AbortController();
+  #opening = newOpening();
   #connecting = 0;
   #opened = 0;
   #generation = 0;
@@ -139,7 +140,7 @@ export class NodePool {
   fence(cause: Error): void {
     this.#generation++;
     this.#opening.abort(cause);
-    this.#opening = new AbortController();
+    this.#opening = newOpening();
     const connections = [...this.#idle.splice(0), ...this.#active, ...this.#attended.keys()];
     this.#active.clear();
     this.#attended.clear();
@@ -157,7 +158,7 @@ export class NodePool {
     this.#isClosed = true;
     this.#housekeeping?.cancel();
     this.#backoff.cancel();
-    
+    this.#opening.abort(this.#closedError());
     this.#waiting.turnAway(this.#closedError());
     for (const connection of this.#idle.splice(0)) this.#close(connection, 'shutdown');
     // Nobody has these, and their answer is of no use any more.
@@ -365,4 +366,11 @@ export class NodePool {
     }
     this.#openWhatIsNeeded();
   }
+}
+
+/** Each attempt listens to it, as many as the pool may have. */
+function newOpening(): AbortController {
+  const opening = new AbortController();
+  setMaxListeners(0, opening.signal);
+  return opening;
 }

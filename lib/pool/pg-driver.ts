@@ -14,15 +14,28 @@ const KEEPALIVE_DELAY_MS = 10_000;
 const GOODBYE_MS = 1_000;
 
 /**
- * Errors after which the server closes the connection (manual, appendix A): 57P01 and 57P02 shutdown,
- * 57P03 not ready, 57P04 database dropped, 57P05 idle session, 25P03 and 25P04 transaction time-outs.
+ * Errors by which the server itself ends a connection (manual, appendix A): 57P01 and 57P02 shutdown, 57P03
+ * not ready, 57P04 database dropped, 57P05 idle session, 25P03 and 25P04 transaction time-outs. Those of
+ * class 08 are not among them: a wrong number of values is one, and foreign servers report them.
  */
-const CONNECTION_ENDING = /^(57P0[1-5]|25P0[34]|08...)$/;
+const CONNECTION_ENDING = /^(57P0[1-5]|25P0[34])$/;
+
+const READ_ONLY = '-c default_transaction_read_only=on';
+
+/** What of `pg` its types leave out. */
+interface Internals {
+  readonly connectionParameters: object;
+  readonly connection: {
+    upgradeToSSL(host: string, onError: (error: Error) => void): void;
+    readonly parsedStatements: Record<string, string>;
+    readonly submittedNamedStatements: Record<string, string>;
+  };
+}
 
 /** The only place that knows `pg`. */
 export const pgDriver: Driver = {
   async connect(options, clock, signal) {
-    const client = new pg.Client(toClientConfig(options));
+    const client = createClient(options);
     const connection = new PgConnection(client, options.node, clock);
     const timeout = clock.setTimer(() => {
       connection.destroy(new Error(`no connection within ${options.connectionTimeoutMs} ms`));
@@ -43,6 +56,23 @@ export const pgDriver: Driver = {
   },
 };
 
+function createClient(options: ConnectOptions): pg.Client {
+  const client = new pg.Client(toClientConfig(options));
+  // Where these are not set, `pg` takes them from PGOPTIONS and PGREPLICATION.
+  Object.assign((client as unknown as Internals).connectionParameters, {
+    options: options.readOnly ? READ_ONLY : undefined,
+    replication: undefined,
+  });
+  if (typeof options.ssl === 'object' && options.ssl.servername !== undefined) {
+    const { servername } = options.ssl;
+    const connection = client.connection as unknown as Internals['connection'];
+    const upgrade = connection.upgradeToSSL.bind(connection);
+    // It takes the host for the server name, over the one that is set.
+    connection.upgradeToSSL = (_host, onError) => upgrade(servername, onError);
+  }
+  return client;
+}
+
 function toClientConfig(options: ConnectOptions): pg.ClientConfig {
   const { password } = options;
   return {
@@ -52,12 +82,18 @@ function toClientConfig(options: ConnectOptions): pg.ClientConfig {
     user: options.user,
     // A function keeps `pg` from looking into PGPASSWORD and ~/.pgpass: the settings are the only source.
     password: typeof password === 'function' ? password : () => password ?? '',
-    ssl: options.ssl,
+    ssl: toTls(options.ssl),
+    sslnegotiation: 'postgres',
     application_name: options.applicationName,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_DELAY_MS,
-    options: options.readOnly ? '-c default_transaction_read_only=on' : undefined,
   };
+}
+
+/** A copy, since `pg` hides the key of what it gets, for whoever looks at it next. */
+function toTls(ssl: ConnectOptions['ssl']): ConnectOptions['ssl'] {
+  if (typeof ssl === 'boolean') return ssl;
+  return 'key' in ssl ? { ...ssl, key: ssl.key } : { ...ssl };
 }
 
 class PgConnection implements DriverConnection {
@@ -98,7 +134,11 @@ class PgConnection implements DriverConnection {
 
   get isBusy(): boolean {
     // Counts what was sent past us too, by one who uses the client of a lease.
-    return this.#inFlight > 0 || ('readyForQuery' in this.client && this.client.readyForQuery === false);
+    return this.#inFlight > 0 || this.#isAwaitingReady;
+  }
+
+  get #isAwaitingReady(): boolean {
+    return 'readyForQuery' in this.client && this.client.readyForQuery === false;
   }
 
   get isLost(): boolean {
@@ -121,14 +161,39 @@ class PgConnection implements DriverConnection {
 
   async query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
     if (this.#lost) throw new ConnectionLostError(this.#node, 'not-sent', this.#lost);
+    const asked = toStatement(statement, values);
     this.#inFlight++;
     try {
-      return await this.client.query<never>(toStatement(statement, values) as pg.QueryConfig);
+      return await this.client.query<never>(asked as pg.QueryConfig);
     } catch (error) {
-      throw this.#explain(error);
+      const explained = this.#explain(error);
+      await this.#recover(asked, error);
+      throw explained;
     } finally {
       this.#inFlight--;
     }
+  }
+
+  /**
+   * `pg` rejects with the error itself. The server says a moment later that it is ready, and how the
+   * transaction stands: only then can the connection be judged.
+   */
+  async #recover({ name }: Statement, error: unknown): Promise<void> {
+    // With more in flight it stays busy, and that they are ready says nothing of this one.
+    if (this.#lost || this.#inFlight > 1 || !this.#isAwaitingReady) return;
+    const { connection } = this.client;
+    await new Promise<void>((resolve) => {
+      const over = () => {
+        connection.off('readyForQuery', over).off('end', over);
+        resolve();
+      };
+      connection.on('readyForQuery', over).on('end', over);
+    });
+    if (name === undefined || error instanceof pg.DatabaseError) return;
+    // A value could not be sent: `pg` closed the statement on the server and goes on believing in it.
+    const { parsedStatements, submittedNamedStatements } = connection as unknown as Internals['connection'];
+    delete parsedStatements[name];
+    delete submittedNamedStatements[name];
   }
 
   async reset(): Promise<void> {
@@ -162,12 +227,18 @@ class PgConnection implements DriverConnection {
 
   /** An error of the server passes as it is, unless it took the connection with it. */
   #explain(error: unknown): unknown {
-    const isOfServer = error instanceof pg.DatabaseError;
-    if (isOfServer && (error.severity === 'FATAL' || error.severity === 'PANIC')) this.#markLost(error);
-    if (isOfServer && !CONNECTION_ENDING.test(error.code ?? '')) return error;
-    if (isOfServer) this.#markLost(error);
+    if (error instanceof pg.DatabaseError) {
+      if (!endsConnection(error)) return error;
+      this.#markLost(error);
+    }
     return this.#lost ? new ConnectionLostError(this.#node, 'unknown', this.#lost) : error;
   }
+}
+
+/** The severity comes in the server's language; `ERROR` in English leaves the connection, whatever its code. */
+function endsConnection({ severity, code }: pg.DatabaseError): boolean {
+  if (severity === 'FATAL' || severity === 'PANIC') return true;
+  return severity !== 'ERROR' && CONNECTION_ENDING.test(code ?? '');
 }
 
 function toError(reason: unknown): Error {

@@ -47,9 +47,15 @@ export class PooledConnection {
   }
 
   async query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
-    const result = await this.driver.query<R>(statement);
-    if (Array.isArray(result) || LEAVES_TRACES.has(result.command)) this.isTainted = true;
-    return result;
+    try {
+      const result = await this.driver.query<R>(statement);
+      if (leavesTraces(result)) this.isTainted = true;
+      return result;
+    } catch (error) {
+      // Of several statements the first may have done their work.
+      if (statement.text.includes(';')) this.isTainted = true;
+      throw error;
+    }
   }
 
   /** What forbids that anybody else gets it, if anything does. */
@@ -58,4 +64,10 @@ export class PooledConnection {
     if (this.driver.isBusy) return 'busy';
     return this.driver.transactionStatus === 'I' ? undefined : 'open-transaction';
   }
+}
+
+/** The tag of `CREATE TABLE … AS` and `SELECT … INTO` is SELECT too, but they return no columns. */
+function leavesTraces(result: QueryResult): boolean {
+  if (Array.isArray(result) || LEAVES_TRACES.has(result.command)) return true;
+  return result.command === 'SELECT' && result.fields.length === 0;
 }

@@ -9,7 +9,7 @@ import type {
   DriverConnection,
   TransactionStatus,
 } from '../pool/driver.js';
-import { toStatement, type QueryResult, type Row, type Statement } from '../query.js';
+import { toStatement, type QueryField, type QueryResult, type Row, type Statement } from '../query.js';
 
 /** What a statement gets: rows, an error of the server, or a promise of either. */
 export type FakeAnswer = readonly unknown[] | Error;
@@ -187,7 +187,7 @@ export class FakeConnection implements DriverConnection {
     this.#follow(asked.text, answer instanceof Error);
     if (answer instanceof Error) throw answer;
     const [command = ''] = asked.text.toUpperCase().split(' ', 1);
-    return { rows: [...answer] as R[], rowCount: answer.length, command, fields: [] };
+    return { rows: [...answer] as R[], rowCount: answer.length, command, fields: fieldsOf(answer, command) };
   }
 
   async reset(): Promise<void> {
@@ -230,6 +230,13 @@ export class FakeConnection implements DriverConnection {
     } else if (/^begin\b/i.test(text)) this.transactionStatus = 'T';
     else if (/^(commit|rollback)$/i.test(text)) this.transactionStatus = 'I';
   }
+}
+
+function fieldsOf([row]: readonly unknown[], command: string): QueryField[] {
+  const names = typeof row === 'object' && row !== null ? Object.keys(row) : [];
+  // A query has columns even where it finds no row.
+  const columns = names.length === 0 && command === 'SELECT' ? ['?column?'] : names;
+  return columns.map((name, index) => ({ name, dataTypeID: 25, tableID: 0, columnID: index + 1 }));
 }
 
 function toError(reason: unknown): Error {

@@ -14,8 +14,9 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
   );
   const systemId = topology.systemId ?? chooseSystem(nodes);
   const ofSystem = nodes.filter((node) => systemId === undefined || belongsTo(node.facts, systemId));
+  // Until the system is known, a stranger's timeline may be among those seen.
   const newestTimeline = Math.max(
-    topology.newestTimeline,
+    systemId === topology.systemId ? topology.newestTimeline : 0,
     ...ofSystem.map(({ facts }) => facts?.timeline ?? 0),
   );
   const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline));
@@ -29,7 +30,7 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
     ...(systemId !== undefined && { systemId }),
     ...(primary !== undefined && { primary }),
   };
-  return measure(next, primary === topology.primary, observation, limits);
+  return measure(next, topology.sampled, observation, limits);
 }
 
 function observe(node: NodeState, observation: Observation): NodeState {
@@ -97,11 +98,10 @@ function judge(node: NodeState, verdict: Verdict): NodeState {
     const health: Health = failures >= FAILURES_UNTIL_DOWN || facts === undefined ? 'down' : 'suspect';
     return { ...node, role, health };
   }
-  if (facts === undefined || verdict.systemId === undefined) {
-    return { ...node, role, health: facts === undefined ? 'unknown' : 'up' };
-  }
-  const trouble = whyRefused(node, facts, verdict);
-  return trouble ? { ...node, role, health: 'refused', trouble } : { ...node, role, health: 'up' };
+  const { trouble: _, ...rest } = node;
+  if (facts === undefined) return { ...rest, role, health: 'unknown' };
+  const trouble = verdict.systemId === undefined ? undefined : whyRefused(node, facts, verdict);
+  return trouble ? { ...rest, role, health: 'refused', trouble } : { ...rest, role, health: 'up' };
 }
 
 function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Trouble | undefined {
@@ -119,13 +119,14 @@ function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Troubl
 /** Takes the primary's position into the history and measures the replicas against it. */
 function measure(
   topology: Topology,
-  samePrimary: boolean,
+  sampled: string | undefined,
   observation: Observation,
   limits: LagLimits,
 ): Topology {
   const primary = topology.primary === undefined ? undefined : nodeOf(topology, topology.primary);
   const isSample = observation.kind === 'probed' && observation.node === primary?.name;
-  const before = samePrimary || primary === undefined ? topology.history : [];
+  // Kept while there is no primary: the same one may come back.
+  const before = primary === undefined || primary.name === sampled ? topology.history : [];
   const insertLsn = primary?.facts?.insertLsn;
   const history =
     isSample && insertLsn !== undefined ? remember(before, insertLsn, observation.startedAt) : before;
@@ -136,7 +137,8 @@ function measure(
     const isLagging = lag !== undefined && isBeyond(lag, limits, node.isLagging);
     return { ...rest, isLagging, ...(lag && { lag }) };
   });
-  return { ...topology, nodes, history };
+  const owner = primary?.name ?? sampled;
+  return { ...topology, nodes, history, ...(owner !== undefined && { sampled: owner }) };
 }
 
 function lagOf(node: NodeState, history: Topology['history'], primaryIsUp: boolean): Lag | undefined {

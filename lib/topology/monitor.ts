@@ -123,8 +123,14 @@ export class Monitor {
   #take(observation: Observation): void {
     const previous = this.#topology;
     this.#topology = fold(previous, observation, this.#options.settings.routing);
+    // Whoever takes over is found by asking the others, and not when their turn would have come.
+    if (previous.primary !== undefined && this.#topology.primary === undefined) this.#hurry();
     this.#options.onChange(this.#topology, previous);
     for (const look of this.#waiting) look();
+  }
+
+  #hurry(): void {
+    for (const [node, watch] of this.#watches) if (watch.timer) this.#schedule(node);
   }
 
   #schedule(node: string): void {

@@ -1,3 +1,4 @@
+import { codeOf } from '../errors.js';
 import { endOfRecords, parseLsn } from '../lsn.js';
 import type { Queryable } from '../query.js';
 import type { NodeFacts, ReceiverState } from './observation.js';
@@ -26,6 +27,9 @@ const FULL_PROBE = `
 
 const ROLE_PROBE = `SELECT pg_is_in_recovery() AS standby`;
 
+/** The server ceased to be a standby between two of the questions: asked again it answers as what it is. */
+const PROMOTED_MEANWHILE = '55000';
+
 /** The account may not, or the service offers no such function. */
 const HIDDEN = new Set(['42501', '42883', '42P01', '42703', '0A000']);
 
@@ -46,13 +50,20 @@ interface ProbeRow {
 export async function probe(connection: Queryable): Promise<NodeFacts> {
   let row: ProbeRow | undefined;
   try {
-    row = (await connection.query<ProbeRow>(FULL_PROBE)).rows[0];
+    row = await ask(connection, FULL_PROBE).catch((error: unknown) => {
+      if (codeOf(error) !== PROMOTED_MEANWHILE) throw error;
+      return ask(connection, FULL_PROBE);
+    });
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && HIDDEN.has(String(error.code)))) throw error;
-    row = (await connection.query<ProbeRow>(ROLE_PROBE)).rows[0];
+    if (!HIDDEN.has(codeOf(error) ?? '')) throw error;
+    row = await ask(connection, ROLE_PROBE);
   }
   if (!row) throw new Error('the probe returned no row');
   return toFacts(row);
+}
+
+async function ask(connection: Queryable, text: string): Promise<ProbeRow | undefined> {
+  return (await connection.query<ProbeRow>(text)).rows[0];
 }
 
 function toFacts(row: ProbeRow): NodeFacts {

@@ -34,11 +34,16 @@ export class Prober {
   async probe(): Promise<Observation> {
     const { node } = this.#options;
     const startedAt = this.#clock.now();
+    const late = new Error(`no answer to a probe within ${this.#timeoutMs} ms`);
+    let isLate = false;
     const timeout = this.#clock.setTimer(() => {
-      this.#connection?.destroy(new Error(`no answer to a probe within ${this.#timeoutMs} ms`));
+      isLate = true;
+      this.#connection?.destroy(late);
     }, this.#timeoutMs);
     try {
       const connection = await this.#open();
+      // Nothing would end a question asked after that.
+      if (isLate) throw late;
       const facts = await probe(connection);
       return { kind: 'probed', node, startedAt, endedAt: this.#clock.now(), facts };
     } catch (error) {

@@ -3,7 +3,7 @@ import type { Lag, PrimaryHistory } from './lag.js';
 import type { NodeFacts } from './observation.js';
 
 /**
- * `unknown` not seen yet; `up`; `suspect` failed once or twice, takes no reads while others can; `down`
+ * `unknown` not seen yet; `up`; `suspect` failed once or twice, takes no reads; `down`
  * failed three times; `refused` answers, but must not be used.
  */
 export type Health = 'unknown' | 'up' | 'suspect' | 'down' | 'refused';
@@ -49,6 +49,8 @@ export interface Topology {
   readonly primary?: string;
   readonly nodes: readonly NodeState[];
   readonly history: PrimaryHistory;
+  /** The node whose positions the history holds: the primary, or the last one. */
+  readonly sampled?: string;
 }
 
 export function unseen(nodes: readonly NodeSettings[]): Topology {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { AcquireTimeoutError, ConnectError } from '../../lib/errors.js';
 import type { PooledConnection } from '../../lib/pool/pooled-connection.js';
 import { acquireMany, fakeOf, outcomeOf, poolUnderTest } from './pool-under-test.js';
@@ -56,6 +56,18 @@ describe('the maximum', () => {
     for (let i = 0; i < 10; i++) void outcomeOf(pool.acquire());
     expect(driver.held.length).toBe(3);
     expect(pool.counts).toEqual({ total: 3, active: 0, idle: 0, pending: 10, max: 3 });
+  });
+
+  test('may be connecting at once without a warning', async () => {
+    const { pool, driver, settle } = poolUnderTest({ maxConnections: 20 });
+    const warn = vi.spyOn(process, 'emitWarning');
+    driver.hold();
+    for (let i = 0; i < 20; i++) void outcomeOf(pool.acquire());
+    pool.fence(new Error('fenced'));
+    for (let i = 0; i < 20; i++) void outcomeOf(pool.acquire());
+    await settle();
+    expect(driver.held.length).toBe(20);
+    expect(warn).not.toHaveBeenCalled();
   });
 
   test('counts those being reset', async () => {
@@ -345,6 +357,19 @@ describe('what comes back', () => {
       expect(next.value?.isTainted).toBe(false);
     },
   );
+
+  test.each([
+    ['SET x = 1; SELECT 1/0', true],
+    ['SELECT 1/0', false],
+  ])('after %s, which fails, is reset: %s', async (text, isReset) => {
+    const { pool, driver, settle } = poolUnderTest();
+    const connection = await pool.acquire();
+    driver.answer = (statement) => (statement.text === text ? new Error('division by zero') : []);
+    await connection.query({ text }).catch(() => {});
+    pool.release(connection);
+    await settle();
+    expect(driver.trace.includes('#1 DISCARD ALL')).toBe(isReset);
+  });
 
   test('and can not be reset is destroyed', async () => {
     const { pool, driver, settle } = poolUnderTest();

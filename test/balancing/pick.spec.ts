@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import { pick, type Candidate } from '../../lib/balancing/pick.js';
+import type { Balance } from '../../lib/config/settings.js';
+
+const BALANCES: readonly Balance[] = ['least-loaded', 'round-robin', 'random', 'weighted'];
+
+/** `a1@3`: node a, weight 1, three statements in flight. */
+function candidates(...texts: string[]): Candidate[] {
+  return texts.map((text) => {
+    const [, node = '', weight = '1', inFlight = '0'] = /^([a-z]+)([\d.]+)?(?:@(\d+))?$/.exec(text) ?? [];
+    return { node, weight: Number(weight), inFlight: Number(inFlight) };
+  });
+}
+
+/** Gives the numbers one after the other, then the last for ever. */
+function chance(turn: number, ...numbers: number[]) {
+  let next = 0;
+  return { turn, random: () => numbers[Math.min(next++, numbers.length - 1)] ?? 0 };
+}
+
+const almostOne = 1 - Number.EPSILON / 2;
+
+describe.each(BALANCES)('%s', (balance) => {
+  test('of none is none, of one is that one', () => {
+    expect(pick([], balance, chance(0, 0))).toBeUndefined();
+    expect(pick(candidates('a'), balance, chance(7, almostOne))?.node).toBe('a');
+  });
+
+  test('passes over weight 0 while others can', () => {
+    for (const random of [0, 0.3, 0.7, almostOne])
+      expect(pick(candidates('a0', 'b1@99', 'c0'), balance, chance(1, random))?.node).toBe('b');
+  });
+
+  test('spreads over those of weight 0 when there are no others', () => {
+    const chosen = new Set<string | undefined>();
+    for (let turn = 0; turn < 60; turn++) {
+      const random = (turn % 12) / 12;
+      chosen.add(pick(candidates('a0', 'b0', 'c0'), balance, chance(turn, random, (turn % 5) / 5))?.node);
+    }
+    expect([...chosen].toSorted()).toEqual(['a', 'b', 'c']);
+  });
+
+  test('always finds one, at both ends of chance', () => {
+    for (const random of [0, almostOne])
+      expect(pick(candidates('a0.1', 'b0.2', 'c0.3'), balance, chance(2 ** 53, random))).toBeDefined();
+  });
+});
+
+test.each<[Balance, string[], number, number[], string]>([
+  ['round-robin', ['a', 'b', 'c'], 0, [], 'a'],
+  ['round-robin', ['a', 'b', 'c'], 4, [], 'b'],
+  ['random', ['a', 'b', 'c'], 0, [0], 'a'],
+  ['random', ['a', 'b', 'c'], 0, [0.34], 'b'],
+  ['random', ['a', 'b', 'c'], 0, [almostOne], 'c'],
+  ['weighted', ['a1', 'b3'], 0, [0.249], 'a'],
+  ['weighted', ['a1', 'b3'], 0, [0.25], 'b'],
+  ['weighted', ['a1', 'b3'], 0, [almostOne], 'b'],
+  // The first number takes one of them, the second another of the rest.
+  ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0, 0], 'b'],
+  ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0, 0.5], 'c'],
+  ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0.4, almostOne], 'b'],
+  ['least-loaded', ['a@2', 'b@2'], 0, [0, 0], 'a'],
+  ['least-loaded', ['a@2', 'b@2'], 0, [almostOne, 0], 'b'],
+  ['least-loaded', ['a4@3', 'b1@1'], 0, [0, 0], 'a'],
+  ['least-loaded', ['a4@8', 'b1@1'], 0, [0, 0], 'b'],
+])('%s of %j at turn %i by %j is %s', (balance, texts, turn, numbers, node) => {
+  expect(pick(candidates(...texts), balance, chance(turn, ...numbers))?.node).toBe(node);
+});
+
+test.each<[Balance, Record<string, number>]>([
+  ['random', { a: 1 / 3, b: 1 / 3, c: 1 / 3 }],
+  ['round-robin', { a: 1 / 3, b: 1 / 3, c: 1 / 3 }],
+  ['weighted', { a: 1 / 6, b: 2 / 6, c: 3 / 6 }],
+])('%s gives each its share', (balance, shares) => {
+  const counts: Record<string, number> = {};
+  const times = 6_000;
+  for (let turn = 0; turn < times; turn++) {
+    const { node = '' } =
+      pick(candidates('a1', 'b2', 'c3'), balance, chance(turn, (turn + 0.5) / times)) ?? {};
+    counts[node] = (counts[node] ?? 0) + 1;
+  }
+  for (const [node, share] of Object.entries(shares)) expect(counts[node]).toBeCloseTo(share * times, -1);
+});

@@ -1,0 +1,198 @@
+import { describe, expect, test } from 'vitest';
+import { readReplicas, type ReplicaDemand } from '../../lib/routing/candidates.js';
+import { route, whyNoPrimary, type Intent } from '../../lib/routing/route.js';
+import { Scene } from '../topology/scene.js';
+
+const up = () => new Scene().primary('a', 500).replica('b', 500).replica('c', 400);
+const noReplica = () => up().failed('b', 3).failed('c', 3);
+const noPrimary = () => up().failed('a', 3);
+
+function decide(
+  scene: Scene,
+  intent: Intent,
+  { failed = [], busy = {} }: { failed?: string[]; busy?: Record<string, number> } = {},
+) {
+  const decision = route(scene.topology, intent, {
+    balance: 'least-loaded',
+    chance: { turn: 0, random: () => 0 },
+    failed: new Set(failed),
+    inFlight: (node) => busy[node] ?? 0,
+  });
+  if (!decision.node)
+    return `nobody: ${decision.refusals.map(({ node, reason }) => `${node} ${reason}`).join(', ')}`;
+  const { node, target, reason, mustNotWrite } = decision;
+  return `${node.name} ${target} ${reason}${mustNotWrite ? ' read-only' : ''}`;
+}
+
+const read = (changes: Partial<Extract<Intent, { target: 'replica' }>> = {}): Intent => ({
+  target: 'replica',
+  onUnavailable: 'primary',
+  ...changes,
+});
+const write: Intent = { target: 'primary', reason: 'use-master' };
+
+describe('a call', () => {
+  test.each<[string, () => Scene, Intent, string, object?]>([
+    ['for the primary', up, write, 'a primary use-master'],
+    [
+      'for the primary, undecorated',
+      up,
+      { target: 'primary', reason: 'undecorated' },
+      'a primary undecorated',
+    ],
+    ['for a suspect primary', () => up().failed('a'), write, 'a primary use-master'],
+    ['for the primary, with none', noPrimary, write, 'nobody: '],
+    ['that reads', up, read(), 'b replica use-replica'],
+    ['that reads, to the less busy', up, read(), 'c replica use-replica', { busy: { b: 2, c: 1 } }],
+    ['that reads, with no primary', noPrimary, read(), 'b replica use-replica'],
+    ['that reads, with no replica', noReplica, read(), 'a primary no-replica read-only'],
+    [
+      'that reads, with no replica, and would wait',
+      noReplica,
+      read({ onUnavailable: 'wait' }),
+      'nobody: b down, c down',
+    ],
+    [
+      'that reads, with no replica, and would fail',
+      noReplica,
+      read({ onUnavailable: 'fail' }),
+      'nobody: b down, c down',
+    ],
+    ['that reads, with nothing left', () => noReplica().failed('a', 3), read(), 'nobody: b down, c down'],
+    ['that reads, before anything was seen', () => new Scene(), read(), 'nobody: b unseen, c unseen'],
+    ['that has failed on one', up, read(), 'c replica use-replica', { failed: ['b'] }],
+    [
+      'that has failed on all',
+      up,
+      read({ onUnavailable: 'fail' }),
+      'nobody: b just-failed, c just-failed',
+      { failed: ['b', 'c'] },
+    ],
+    [
+      'of a scope, where it read before',
+      up,
+      read({ stickTo: 'c' }),
+      'c replica use-replica',
+      { busy: { c: 9 } },
+    ],
+    [
+      'of a scope whose replica is gone',
+      () => up().failed('c', 3),
+      read({ stickTo: 'c' }),
+      'b replica use-replica',
+    ],
+    [
+      'of a scope whose replica has failed it',
+      up,
+      read({ stickTo: 'c' }),
+      'b replica use-replica',
+      { failed: ['c'] },
+    ],
+    [
+      'of a scope that has seen more than one replica has',
+      up,
+      read({ stickTo: 'x', atLeast: 450n }),
+      'b replica use-replica',
+      { busy: { b: 9 } },
+    ],
+    [
+      'of a scope that has seen what a replica has, just',
+      up,
+      read({ atLeast: 500n }),
+      'b replica use-replica',
+    ],
+    ['of a scope that has seen more than all', up, read({ atLeast: 501n }), 'a primary no-replica read-only'],
+    [
+      'of a scope that has read from the primary',
+      up,
+      read({ stickTo: 'a' }),
+      'a primary scope-on-primary read-only',
+    ],
+    [
+      'of a scope whose primary is a replica now',
+      () => up().failed('b', 3).primary('c', 510, { timeline: 2 }).replica('a', 510, { timeline: 2 }),
+      read({ stickTo: 'a' }),
+      'a replica use-replica',
+    ],
+    [
+      'of a scope whose replica was promoted',
+      () => up().primary('c', 510, { timeline: 2 }),
+      read({ stickTo: 'c' }),
+      'c primary scope-on-primary read-only',
+    ],
+    ['with a bound on lag that all keep', up, read({ maxLagMs: 0, stickTo: 'b' }), 'b replica use-replica'],
+  ])('%s', (_, scene, intent, decision, circumstances = {}) => {
+    expect(decide(scene(), intent, circumstances)).toBe(decision);
+  });
+});
+
+describe('a replica is refused', () => {
+  test.each<[string, () => Scene, ReplicaDemand, string, string]>([
+    ['unseen', () => new Scene(), {}, 'unseen', 'not seen yet'],
+    ['suspect', () => up().failed('b'), {}, 'suspect', 'connection refused'],
+    ['down', () => up().failed('b', 3), {}, 'down', 'connection refused'],
+    [
+      'of another system',
+      () => up().replica('b', 500, { systemId: '8' }),
+      {},
+      'refused',
+      'belongs to another system (8)',
+    ],
+    [
+      'beyond the lag allowed',
+      () => up().at(20).primary('a', 600).replica('b', 500),
+      {},
+      'lagging',
+      '20 s and 100 bytes behind',
+    ],
+    [
+      'beyond the lag this call allows',
+      () => up().at(5).primary('a', 600).replica('b', 500),
+      { maxLagMs: 4_999 },
+      'max-lag',
+      '5 s and 100 bytes behind',
+    ],
+    [
+      'of unknown lag, where this call bounds it',
+      () => up().probed('b', { inRecovery: true }),
+      { maxLagMs: 60_000 },
+      'max-lag',
+      'its lag is unknown',
+    ],
+    ['behind the scope', up, { atLeast: 501n }, 'behind-scope', 'has not replayed what this scope has seen'],
+    [
+      'of unknown position, where the scope has seen one',
+      () => up().probed('b', { inRecovery: true }),
+      { atLeast: 1n },
+      'behind-scope',
+      'has not replayed what this scope has seen',
+    ],
+    [
+      'on which the call has failed',
+      up,
+      { failed: new Set(['b']) },
+      'just-failed',
+      'this call has failed there',
+    ],
+  ])('%s', (_, scene, demand, reason, detail) => {
+    const { candidates, refusals } = readReplicas(scene().topology, demand);
+    expect(refusals.find(({ node }) => node === 'b')).toEqual({ node: 'b', reason, detail });
+    expect(candidates.map(({ name }) => name)).not.toContain('b');
+  });
+
+  test('at the edge of the lag this call allows it is not', () => {
+    const scene = up().at(5).primary('a', 600).replica('b', 500);
+    const { candidates } = readReplicas(scene.topology, { maxLagMs: 5_000 });
+    expect(candidates.map(({ name }) => name)).toContain('b');
+  });
+});
+
+test('no primary is explained node by node', () => {
+  expect(whyNoPrimary(new Scene().topology)).toBe(
+    'a: has not answered yet; b: has not answered yet; c: has not answered yet',
+  );
+  expect(whyNoPrimary(noPrimary().topology)).toBe('a: connection refused; b: is a replica; c: is a replica');
+  expect(whyNoPrimary(up().primary('b', 500).topology)).toBe(
+    'a: is writable on the same timeline as b; b: is writable on the same timeline as a; c: is a replica',
+  );
+});
