@@ -12,8 +12,8 @@ export interface Candidate {
 export interface Chance {
   /** Evenly from 0 to 1, 1 excluded. */
   random(): number;
-  /** Counts the choices made so far: whose turn it is. */
-  readonly turn: number;
+  /** Counts up: whose turn it is. Asked only where turns decide, so that no other choice takes one. */
+  nextTurn(): number;
 }
 
 /** Chooses the node that serves. Pure but for `chance`. */
@@ -27,7 +27,7 @@ export function pick(
   if (eligible.length <= 1) return eligible[0];
   switch (balance) {
     case 'round-robin':
-      return eligible[chance.turn % eligible.length];
+      return eligible[chance.nextTurn() % eligible.length];
     case 'random':
       return anyOf(eligible, chance);
     case 'weighted':

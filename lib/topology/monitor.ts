@@ -61,6 +61,12 @@ export class Monitor {
     return this.#topology;
   }
 
+  /** The same, but with probes that begin after the call: what happened before it is seen. */
+  async probeAllAnew(): Promise<Topology> {
+    await Promise.all([...this.#watches.values()].map((watch) => watch.round));
+    return this.probeAll();
+  }
+
   /** Goes on probing, each node at its interval, until `stop`. */
   start(): void {
     for (const node of this.#watches.keys()) this.#schedule(node);

@@ -15,7 +15,7 @@ function candidates(...texts: string[]): Candidate[] {
 /** Gives the numbers one after the other, then the last for ever. */
 function chance(turn: number, ...numbers: number[]) {
   let next = 0;
-  return { turn, random: () => numbers[Math.min(next++, numbers.length - 1)] ?? 0 };
+  return { nextTurn: () => turn, random: () => numbers[Math.min(next++, numbers.length - 1)] ?? 0 };
 }
 
 const almostOne = 1 - Number.EPSILON / 2;

@@ -1,54 +1,107 @@
-import { PgCluster } from 'nestjs-pg-mcp';
+import { PgCluster, type ClusterOptions } from 'nestjs-pg-mcp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDatabase } from '../support/cluster.js';
+import { freshDatabase, type FreshDatabase } from '../support/cluster.js';
+import { seeded } from '../support/seeded.js';
+import { sure } from '../support/sure.js';
 
-const PORT = 'SELECT inet_server_port() AS port';
+let config: FreshDatabase['config'];
+let primary: number;
+let replicas: number[];
+
+beforeAll(async () => {
+  ({ config } = await freshDatabase());
+  primary = sure(config.masters[0]).port;
+  replicas = config.replicas.map((node) => node.port);
+});
+
+const portOf = async (cluster: PgCluster) =>
+  (await cluster.query<{ port: number }>('SELECT inet_server_port() AS port')).rows[0]?.port;
 
 describe('where statements arrive', () => {
   let cluster: PgCluster;
-  let ports: { primary: number; replicas: number[] };
 
   beforeAll(async () => {
-    const { config } = await freshDatabase();
-    cluster = PgCluster.fromConfig(config);
+    cluster = PgCluster.fromConfig(config, {}, { random: seeded(1) });
     await cluster.connect();
-    ports = { primary: config.masters[0]?.port ?? 0, replicas: config.replicas.map((node) => node.port) };
   });
 
   afterAll(() => cluster.close());
 
-  const port = async () => (await cluster.query<{ port: number }>(PORT)).rows[0]?.port;
+  const port = () => portOf(cluster);
 
-  it('spreads replica scopes over both replicas and none over the primary', async () => {
+  it('is a replica for replica scopes, both in turn, and never the primary', async () => {
     const seen = new Map<number | undefined, number>();
     for (let i = 0; i < 200; i++) {
       const at = await cluster.useReplica(port);
       seen.set(at, (seen.get(at) ?? 0) + 1);
     }
-    expect([...seen.keys()].toSorted()).toEqual(ports.replicas.toSorted());
+    expect([...seen.keys()].toSorted()).toEqual(replicas.toSorted());
     for (const count of seen.values()) expect(count).toBeGreaterThan(50);
   });
 
-  it('sends master scopes and undecorated calls to the primary', async () => {
-    expect(await cluster.useMaster(port)).toBe(ports.primary);
-    expect(await port()).toBe(ports.primary);
-    expect(await cluster.useReplica(() => cluster.useMaster(port))).toBe(ports.primary);
+  it('is the primary for master scopes and for calls that nothing decorates', async () => {
+    expect(await cluster.useMaster(port)).toBe(primary);
+    expect(await port()).toBe(primary);
+    expect(await cluster.useReplica(() => cluster.useMaster(port))).toBe(primary);
   });
 
-  it('finishes 200 nested scopes on a pool of 5', async () => {
-    const results = await Promise.all(
-      Array.from({ length: 200 }, () =>
-        cluster.useReplica(async () => [
-          await port(),
-          await cluster.transaction(async () => [await port(), await cluster.useReplica(port)]),
-        ]),
-      ),
-    );
-    expect(results).toHaveLength(200);
+  it('is one replica for all reads of a scope, also for its first ones in parallel', async () => {
+    for (let i = 0; i < 20; i++) {
+      const ports = await cluster.useReplica(() => Promise.all(Array.from({ length: 5 }, port)));
+      expect(new Set(ports).size).toBe(1);
+    }
   });
-  it('refuses a write', async () => {
-    await expect(cluster.useReplica(() => cluster.query('create table t (i int)'))).rejects.toMatchObject({
-      code: 'WRITE_ON_REPLICA',
-    });
+
+  it('finishes 200 nested scopes at once', async () => {
+    const nested = () =>
+      cluster.useReplica(async () => [
+        await port(),
+        await cluster.useMaster(port),
+        await cluster.useReplica(port),
+      ]);
+    const results = await Promise.all(Array.from({ length: 200 }, nested));
+    for (const [outer, middle, inner] of results) {
+      expect(replicas).toContain(outer);
+      expect(middle).toBe(primary);
+      expect(inner).toBe(outer);
+    }
+    expect(cluster.getStatus().activeConnections).toBe(0);
+  });
+});
+
+describe('the balance', () => {
+  const balances: [
+    NonNullable<NonNullable<ClusterOptions['routing']>['balance']>,
+    (share: number) => void,
+  ][] = [
+    ['round-robin', (share) => expect(share).toBe(0.5)],
+    ['random', (share) => expect(Math.abs(share - 0.5)).toBeLessThan(0.2)],
+    ['weighted', (share) => expect(Math.abs(share - 0.5)).toBeLessThan(0.2)],
+    ['least-loaded', (share) => expect(Math.abs(share - 0.5)).toBeLessThan(0.2)],
+  ];
+
+  it.each(balances)('%s spreads reads, whatever else runs between them', async (balance, isFair) => {
+    await using cluster = PgCluster.fromConfig(config, { routing: { balance } }, { random: seeded(2) });
+    await cluster.connect();
+    let first = 0;
+    for (let i = 0; i < 100; i++) {
+      await cluster.useMaster(() => portOf(cluster));
+      if ((await cluster.useReplica(() => portOf(cluster))) === replicas[0]) first++;
+    }
+    isFair(first / 100);
+  });
+
+  it('weighted follows the weights', async () => {
+    const weighted = config.replicas.map((node, i) => ({ ...node, weight: i === 0 ? 9 : 1 }));
+    await using cluster = PgCluster.fromConfig(
+      { ...config, replicas: weighted },
+      { routing: { balance: 'weighted' } },
+      { random: seeded(3) },
+    );
+    await cluster.connect();
+    let first = 0;
+    for (let i = 0; i < 100; i++)
+      if ((await cluster.useReplica(() => portOf(cluster))) === replicas[0]) first++;
+    expect(first).toBeGreaterThan(70);
   });
 });

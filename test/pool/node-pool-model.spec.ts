@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { AcquireTimeoutError, codeOf } from '../../lib/errors.js';
 import type { PooledConnection } from '../../lib/pool/pooled-connection.js';
 import { fakeOf, poolUnderTest, type PoolUnderTest } from './pool-under-test.js';
+import { seeded } from '../support/seeded.js';
 
 const SEEDS = [1, 2, 3, 4];
 const STEPS = 3_000;
@@ -9,17 +10,6 @@ const STEPS = 3_000;
 const WAVE = 80;
 const SIZE = { minConnections: 3, maxConnections: 5 };
 const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
-
-/** mulberry32: small, and the same on every machine. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 type Step = readonly [share: number, step: () => void | Promise<void>];
 

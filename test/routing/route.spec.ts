@@ -14,7 +14,7 @@ function decide(
 ) {
   const decision = route(scene.topology, intent, {
     balance: 'least-loaded',
-    chance: { turn: 0, random: () => 0 },
+    chance: { nextTurn: () => 0, random: () => 0 },
     failed: new Set(failed),
     inFlight: (node) => busy[node] ?? 0,
   });
