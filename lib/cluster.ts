@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { delay, systemClock, type Clock } from './clock.js';
+import type { Observable } from 'rxjs';
+import { systemClock, type Clock, type Timer } from './clock.js';
 import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
 import type { ClusterSettings } from './config/settings.js';
 import { describeError, PgMcpError } from './errors.js';
@@ -37,6 +38,12 @@ export interface ClusterParts {
   /** Evenly from 0 to 1, 1 excluded. */
   readonly random?: () => number;
 }
+
+/** What a transaction returns of its function's result: a plain value comes as a promise, since the commit does. */
+export type Transacted<T> = T extends
+  PromiseLike<unknown> | Observable<unknown> | AsyncGenerator<unknown, unknown, unknown>
+  ? T
+  : Promise<T>;
 
 export interface ClusterCounters {
   readonly decisions: Tally['decisions'];
@@ -89,7 +96,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
       pools: this.#pools,
       tally,
     });
-    this.#calls = new ScopedCalls(this.#dispatcher, tally);
+    const { acquireTimeoutMs } = settings.pool;
+    this.#calls = new ScopedCalls({ dispatcher: this.#dispatcher, tally, clock, acquireTimeoutMs });
   }
 
   /**
@@ -160,10 +168,10 @@ export class PgCluster implements Queryable, AsyncDisposable {
    *
    * @throws PgMcpError `TRANSACTION_ABORTED` when a failed statement's error was caught and nothing committed.
    */
-  transaction<T>(work: () => T): T;
-  transaction<T>(options: TransactionOptions, work: () => T): T;
-  transaction<T>(...args: [() => T] | [TransactionOptions, () => T]): T {
-    return this.#calls.inTransaction(...withOptions<TransactionOptions, T>(args));
+  transaction<T>(work: () => T): Transacted<T>;
+  transaction<T>(options: TransactionOptions, work: () => T): Transacted<T>;
+  transaction<T>(...args: [() => T] | [TransactionOptions, () => T]): Transacted<T> {
+    return this.#calls.inTransaction(...withOptions<TransactionOptions, T>(args)) as Transacted<T>;
   }
 
   /** A connection by scope: of the transaction, of the scope's replica or primary, else of the primary. */
@@ -198,7 +206,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   /** Asks every node now and judges the answers; for one that keeps silent, what was last seen of it. */
   async healthCheck(): Promise<ClusterHealth> {
     if (this.#state === 'ready') {
-      await Promise.race([this.#monitor.probeAll(), delay(this.#clock, HEALTH_CHECK_PATIENCE_MS)]);
+      await this.#probeWithPatience();
     }
     return judgeHealth(this.getStatus());
   }
@@ -210,7 +218,11 @@ export class PgCluster implements Queryable, AsyncDisposable {
 
   /** Counts since the start: routing decisions, retries, connections opened and closed. */
   getCounters(): ClusterCounters {
-    const connections = [...this.#pools].map(([node, pool]) => ({ node, ...pool.history }));
+    const connections = [...this.#pools].map(([node, { history }]) => ({
+      node,
+      opened: history.opened,
+      closed: new Map(history.closed),
+    }));
     return { decisions: this.#tally.decisions, retries: this.#tally.retries, connections };
   }
 
@@ -235,7 +247,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   }
 
   async #connect(): Promise<void> {
-    if (this.#closing) throw new PgMcpError('CLUSTER_CLOSED', `cluster ${this.name} is closed`);
+    this.#refuseWhenClosed();
     this.#state = 'connecting';
     this.#dispatcher.open();
     try {
@@ -244,12 +256,26 @@ export class PgCluster implements Queryable, AsyncDisposable {
         clock: this.#clock,
         monitor: this.#monitor,
         pools: this.#pools,
+        refuseWhenClosed: () => this.#refuseWhenClosed(),
       });
     } catch (error) {
       await this.close();
       throw error;
     }
     if (this.#state === 'connecting') this.#state = 'ready';
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closing) throw new PgMcpError('CLUSTER_CLOSED', `cluster ${this.name} is closed`);
+  }
+
+  async #probeWithPatience(): Promise<void> {
+    let patience: Timer | undefined;
+    const lost = new Promise<void>((resolve) => {
+      patience = this.#clock.setTimer(resolve, HEALTH_CHECK_PATIENCE_MS, true);
+    });
+    await Promise.race([this.#monitor.probeAllAnew(), lost]);
+    patience?.cancel();
   }
 
   async #close(): Promise<void> {
@@ -265,7 +291,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
     const changes = changesBetween(previous, next);
     if (changes.length === 0) return;
     try {
-      this.#events.emit('topology', { changes, status: this.getStatus() });
+      // The probe behind it may have been set off by a call, whose scope is not the listener's.
+      this.#calls.outside(() => this.#events.emit('topology', { changes, status: this.getStatus() }));
     } catch (error) {
       // A listener's fault must not stop the monitor.
       process.emitWarning(`a 'topology' listener of cluster ${this.name} failed: ${describeError(error)}`);
@@ -274,5 +301,5 @@ export class PgCluster implements Queryable, AsyncDisposable {
 }
 
 function withOptions<O extends object, T>(args: [() => T] | [O, () => T]): [O, () => T] {
-  return args.length === 1 ? [{} as O, args[0]] : args;
+  return args.length === 1 ? [{} as O, args[0]] : [args[0] ?? ({} as O), args[1]];
 }

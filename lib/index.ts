@@ -1,4 +1,10 @@
-export { PgCluster, type ClusterCounters, type ClusterEvents, type ClusterParts } from './cluster.js';
+export {
+  PgCluster,
+  type ClusterCounters,
+  type ClusterEvents,
+  type ClusterParts,
+  type Transacted,
+} from './cluster.js';
 export type { Clock, Timer } from './clock.js';
 export { clusterJsonSchema, loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
 export type { ClusterSettings } from './config/settings.js';

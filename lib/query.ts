@@ -10,6 +10,8 @@ export interface Statement {
   /** Prepares the statement under this name on the connection it runs on. */
   readonly name?: string;
   readonly rowMode?: 'array';
+  /** `extended`: one statement only, sent by the extended query protocol even where it has no values. */
+  readonly queryMode?: 'extended';
   readonly types?: { getTypeParser(oid: number, format?: string): (value: never) => unknown };
 }
 

@@ -80,7 +80,9 @@ const shutdown = section('The end of the application.', {
 });
 
 const monitor = section('Another account for the probes.', {
-  user: user.optional().describe('The account of the probes. Default: the account of the list that the node stands in.'),
+  user: user
+    .optional()
+    .describe('The account of the probes. Default: the account of the list that the node stands in.'),
   password: secret,
   database: database.optional().describe("The database of the probes. Default: the node's."),
 });

@@ -3,14 +3,15 @@ import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { QueryResult, Row, Statement } from '../query.js';
-import { route, whyNoPrimary, type Decision, type Intent } from '../routing/route.js';
+import { route, whyNoPrimary, type Decision } from '../routing/route.js';
 import type { Borrowed } from '../session/borrowed.js';
 import { explainRefusedWrite, queryReadOnly } from '../session/read-only.js';
-import type { Stickiness } from '../session/scope.js';
 import type { Monitor } from '../topology/monitor.js';
 import { nodeOf, type NodeState, type Topology } from '../topology/topology.js';
+import { stillFailed, type Ordeal } from './ordeal.js';
 import { PoolConnection } from './pool-connection.js';
 import { whyAgain } from './run-again.js';
+import { intentOf, rememberRead, stickTo, type Demand } from './stickiness.js';
 import type { Tally } from './tally.js';
 
 export interface DispatcherParts {
@@ -21,9 +22,6 @@ export interface DispatcherParts {
   readonly pools: ReadonlyMap<string, NodePool>;
   readonly tally: Tally;
 }
-
-/** What a call asks for, with the memory of its scope. */
-export type Demand = Intent & { readonly stickiness?: Stickiness };
 
 type Chosen = Extract<Decision, { node: NodeState }>;
 
@@ -49,9 +47,9 @@ export class Dispatcher {
 
   /** Runs one statement outside any transaction. */
   async query<R = Row>(demand: Demand, statement: Statement): Promise<QueryResult<R>> {
-    const failed = new Set<string>();
+    const ordeal = this.#newOrdeal();
     for (let attempt = 1; ; attempt++) {
-      const borrowed = await this.borrow(demand, failed);
+      const borrowed = await this.#borrow(demand, ordeal);
       try {
         return await (borrowed.mustNotWrite
           ? queryReadOnly<R>(borrowed, statement)
@@ -60,9 +58,10 @@ export class Dispatcher {
         const again = whyAgain(error, { isRead: demand.target === 'replica', role: borrowed.role, attempt });
         if (!again) throw demand.target === 'replica' ? explainRefusedWrite(error, borrowed.node) : error;
         this.#parts.tally.retried(again);
-        failed.add(borrowed.node);
+        ordeal.failed.set(borrowed.node, this.#parts.clock.now());
+        ordeal.lastError = error;
         // A conflict with recovery met twice is a property of the statement: the primary has none.
-        if (again === 'recovery-conflict' && attempt > 1) this.#addAllReplicas(failed);
+        if (again === 'recovery-conflict' && attempt > 1) this.#failOnReplicas(ordeal);
       } finally {
         borrowed.release();
       }
@@ -74,56 +73,64 @@ export class Dispatcher {
    *
    * @throws PgMcpError `NO_PRIMARY` or `NO_REPLICA` when none could serve within `acquire_timeout`.
    */
-  async borrow(demand: Demand, failed: Set<string> = new Set()): Promise<Borrowed> {
-    const { clock, settings } = this.#parts;
-    const deadline = clock.now() + settings.pool.acquireTimeoutMs;
+  borrow(demand: Demand): Promise<Borrowed> {
+    return this.#borrow(demand, this.#newOrdeal());
+  }
+
+  #newOrdeal(): Ordeal {
+    return { failed: new Map(), patienceMs: this.#parts.settings.pool.acquireTimeoutMs };
+  }
+
+  async #borrow(demand: Demand, ordeal: Ordeal): Promise<Borrowed> {
+    const { clock, monitor } = this.#parts;
+    const deadline = clock.now() + ordeal.patienceMs;
     for (;;) {
-      this.#refuseUnlessOpen();
-      const chosen = await this.#choose(demand, failed, deadline);
+      const chosen = await this.#choose(demand, ordeal, deadline);
       const { name } = chosen.node;
       try {
         const borrowed = await this.#acquire(chosen, Math.max(0, deadline - clock.now()));
-        this.#remember(demand.stickiness, chosen.node);
-        return borrowed;
+        if (chosen.target === roleIn(monitor.topology, name)) {
+          rememberRead(demand, chosen.node);
+          ordeal.patienceMs = Math.max(0, deadline - clock.now());
+          return borrowed;
+        }
+        // The node changed its role while the call waited for it: what was decided holds no longer.
+        borrowed.release();
       } catch (error) {
-        if (!(error instanceof ConnectError) || !error.isUnreachable) throw error;
+        if (!(error instanceof ConnectError)) throw error;
+        // A primary that refuses will go on to; for a read there are other nodes.
+        if (chosen.target === 'primary' && !error.isUnreachable) throw error;
         this.#parts.tally.retried('not-sent');
-        failed.add(name);
+        ordeal.failed.set(name, clock.now());
+        ordeal.lastError = error;
         if (chosen.target === 'primary') await this.#untilPrimary(error, deadline);
       }
     }
   }
 
-  async #choose(demand: Demand, failed: ReadonlySet<string>, deadline: number): Promise<Chosen> {
+  async #choose(demand: Demand, { failed, lastError }: Ordeal, deadline: number): Promise<Chosen> {
+    this.#refuseUnlessOpen();
     const { clock, monitor, tally } = this.#parts;
     const decide = (topology: Topology) => this.#route(topology, demand, failed);
     let decision = decide(monitor.topology);
     if (!decision.node && !(demand.target === 'replica' && demand.onUnavailable === 'fail')) {
       const suits = (topology: Topology) => decide(topology).node !== undefined;
       const topology = await monitor.until(suits, Math.max(0, deadline - clock.now()));
+      this.#refuseUnlessOpen();
       if (topology) decision = decide(topology);
     }
-    if (!decision.node) throw this.#nobody(demand, decision);
-    this.#turn++;
+    if (!decision.node) throw this.#nobody(demand, decision, lastError);
     tally.decided(decision.target, decision.reason);
+    stickTo(demand, decision.node);
     return decision;
   }
 
-  #route(topology: Topology, demand: Demand, failed: ReadonlySet<string>): Decision {
+  #route(topology: Topology, demand: Demand, failed: Ordeal['failed']): Decision {
     const { settings, random, pools } = this.#parts;
-    const { stickiness } = demand;
-    const intent =
-      demand.target === 'replica' && stickiness?.node !== undefined
-        ? {
-            ...demand,
-            stickTo: stickiness.node,
-            ...(stickiness.atLeast !== undefined && { atLeast: stickiness.atLeast }),
-          }
-        : demand;
-    return route(topology, intent, {
+    return route(topology, intentOf(demand, topology), {
       balance: settings.routing.balance,
-      chance: { random, turn: this.#turn },
-      failed,
+      chance: { random, nextTurn: () => this.#turn++ },
+      failed: stillFailed(failed, topology, demand),
       inFlight: (node) => {
         const counts = pools.get(node)?.counts;
         return counts ? counts.active + counts.pending : 0;
@@ -160,6 +167,7 @@ export class Dispatcher {
       topology.primary !== undefined &&
       nodeOf(topology, topology.primary)?.health === 'up';
     const found = await monitor.until(hasPrimary, Math.max(0, deadline - clock.now()));
+    this.#refuseUnlessOpen();
     if (!found)
       throw new PgMcpError('NO_PRIMARY', noPrimary(monitor.topology), { cause: error, safeToRetry: true });
   }
@@ -173,20 +181,12 @@ export class Dispatcher {
     throw new PgMcpError(code, message, { safeToRetry: true });
   }
 
-  #remember(stickiness: Stickiness | undefined, node: NodeState): void {
-    if (!stickiness) return;
-    stickiness.node = node.name;
-    const replayed = node.facts?.replayedLsn;
-    if (replayed !== undefined && (stickiness.atLeast === undefined || replayed > stickiness.atLeast)) {
-      stickiness.atLeast = replayed;
-    }
-  }
-
   #nobody(
     demand: Demand,
     { refusals }: { readonly refusals: Extract<Decision, { node?: undefined }>['refusals'] },
+    cause: unknown,
   ) {
-    const options = { safeToRetry: true };
+    const options = { cause, safeToRetry: true };
     if (demand.target === 'primary')
       return new PgMcpError('NO_PRIMARY', noPrimary(this.#parts.monitor.topology), options);
     const reasons = refusals.map((refusal) => `${refusal.node}: ${refusal.reason} (${refusal.detail})`);
@@ -194,11 +194,17 @@ export class Dispatcher {
     return new PgMcpError('NO_REPLICA', `no replica can serve this read: ${why}`, options);
   }
 
-  #addAllReplicas(failed: Set<string>): void {
-    for (const node of this.#parts.monitor.topology.nodes) if (node.role === 'replica') failed.add(node.name);
+  #failOnReplicas({ failed }: Ordeal): void {
+    const { clock, monitor } = this.#parts;
+    for (const { name, role } of monitor.topology.nodes)
+      if (role === 'replica') failed.set(name, clock.now());
   }
 }
 
 function noPrimary(topology: Topology): string {
   return `no primary to send this to: ${whyNoPrimary(topology)}`;
+}
+
+function roleIn(topology: Topology, node: string): Chosen['target'] {
+  return topology.primary === node ? 'primary' : 'replica';
 }

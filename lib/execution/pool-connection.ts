@@ -12,6 +12,7 @@ export class PoolConnection implements Borrowed {
   readonly #pool: NodePool;
   readonly #clock: Clock;
   readonly #tally: Tally;
+  #isReleased = false;
 
   constructor(
     readonly node: string,
@@ -44,6 +45,9 @@ export class PoolConnection implements Borrowed {
   }
 
   release(): void {
+    // The second time it may be somebody else's.
+    if (this.#isReleased) return;
+    this.#isReleased = true;
     this.#pool.release(this.#connection);
   }
 

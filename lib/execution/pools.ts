@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import type { ClusterSettings, NodeSettings } from '../config/settings.js';
+import type { ClusterSettings, NodeSettings, Role } from '../config/settings.js';
 import { describeError, isUnreachable } from '../errors.js';
 import type { ConnectOptions, Driver } from '../pool/driver.js';
 import { NodePool } from '../pool/node-pool.js';
@@ -54,8 +54,8 @@ function pooledConnectOptions(
   settings: ClusterSettings,
   topology: Topology,
 ): ConnectOptions {
-  const known = nodeOf(topology, node.name)?.role;
-  const role = known === undefined || known === 'unknown' ? node.configuredRole : known;
+  const state = nodeOf(topology, node.name);
+  const role = state ? usedRole(state) : node.configuredRole;
   return {
     node: node.name,
     host: node.host,
@@ -108,6 +108,10 @@ export function followTopology(
 export function poolAction(previous: NodeState, next: NodeState): 'fence' | 'retire' | undefined {
   const isOut = (node: NodeState) => node.health === 'down' || node.health === 'refused';
   if (isOut(next)) return isOut(previous) ? undefined : 'fence';
-  const changedRole = previous.role !== next.role && previous.role !== 'unknown' && next.role !== 'unknown';
-  return changedRole ? 'retire' : undefined;
+  return usedRole(previous) === usedRole(next) ? undefined : 'retire';
+}
+
+/** One that was not seen yet is connected to as what it is configured to be. */
+function usedRole({ role, settings }: NodeState): Role {
+  return role === 'unknown' ? settings.configuredRole : role;
 }

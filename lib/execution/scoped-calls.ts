@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js';
 import { parseDuration } from '../duration.js';
 import { codeOf } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
@@ -5,6 +6,7 @@ import type { Borrowed, ConnectionSource } from '../session/borrowed.js';
 import { carry, type OpenScope } from '../session/carry.js';
 import { HeldConnection } from '../session/held-connection.js';
 import { Lease } from '../session/lease.js';
+import { Patience } from '../session/patience.js';
 import { explainRefusedWrite } from '../session/read-only.js';
 import {
   createScopeStorage,
@@ -17,29 +19,37 @@ import {
   type Scope,
 } from '../session/scope.js';
 import { Transaction, type TransactionOptions, type UnitOfWork } from '../session/transaction.js';
-import type { Demand, Dispatcher } from './dispatcher.js';
+import type { Dispatcher } from './dispatcher.js';
+import type { Demand } from './stickiness.js';
 import type { Tally } from './tally.js';
 
 /** Serialization failure and deadlock: the transaction may succeed when it runs again (manual, section 13.5). */
 const RUN_AGAIN = new Set(['40001', '40P01']);
 
+type Route = NonNullable<Scope['route']>;
+
+export interface ScopedCallsParts {
+  readonly dispatcher: Dispatcher;
+  readonly tally: Tally;
+  readonly clock: Clock;
+  readonly acquireTimeoutMs: number;
+}
+
 /** The calls of one cluster, each by the scope it is made in. */
 export class ScopedCalls {
   readonly #storage = createScopeStorage();
-  readonly #dispatcher: Dispatcher;
-  readonly #tally: Tally;
+  readonly #parts: ScopedCallsParts;
 
-  constructor(dispatcher: Dispatcher, tally: Tally) {
-    this.#dispatcher = dispatcher;
-    this.#tally = tally;
+  constructor(parts: ScopedCallsParts) {
+    this.#parts = parts;
   }
 
   query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
     const scope = this.#scope;
     if (scope.transaction)
-      return explained(scope, scope.transaction.query<R>(statement, scope.route === 'replica'));
-    if (scope.held) return explained(scope, scope.held.query<R>(statement));
-    return this.#dispatcher.query<R>(demandOf(scope), statement);
+      return explained(scope.route, scope.transaction.query<R>(statement, scope.route === 'replica'));
+    if (scope.held) return explained(scope.route, scope.held.query<R>(statement));
+    return this.#parts.dispatcher.query<R>(demandOf(scope), statement);
   }
 
   inReplicaScope<T>(options: ReplicaOptions & Owned, work: () => T): T {
@@ -56,13 +66,18 @@ export class ScopedCalls {
     const first = attempt();
     const retry = options.retry ?? 0;
     // A nested one can't run again by itself: the server has given up the whole transaction.
-    if (retry === 0 || this.#scope.transaction || !(first instanceof Promise)) return first;
+    if (!(retry > 0) || this.#scope.transaction || !(first instanceof Promise)) return first;
     return this.#runAgain(first, attempt as () => Promise<unknown>, retry) as T;
   }
 
   /** Opens the scope of one request, message or job. What is open already goes on within it. */
   inRequest<T>(request: RequestScope, work: () => T): T {
     return this.#storage.run({ ...this.#scope, request }, work);
+  }
+
+  /** Runs what belongs to nobody's scope, though it may have been set off in one. */
+  outside<T>(work: () => T): T {
+    return this.#storage.exit(work);
   }
 
   /** Whether the innermost scope was opened by a method of that object. */
@@ -75,18 +90,19 @@ export class ScopedCalls {
   }
 
   /** By scope: the transaction's, the held one, else one of the scope's route. */
-  async lease(target?: 'primary' | 'replica'): Promise<Lease> {
+  async lease(target?: Route): Promise<Lease> {
     const scope = this.#scope;
     const route = target ?? scope.route ?? 'primary';
-    if (scope.transaction) return joinTransaction(scope.transaction, route === 'replica');
-    if (scope.held && (target === undefined || scope.route === target)) return joinHeld(scope.held);
+    if (scope.transaction) return this.#leaseOfTransaction(scope.transaction, route);
+    if (scope.held && (target === undefined || scope.route === target))
+      return this.#leaseOf(scope.held, route, async () => {});
     const { route: _, ...rest } = scope;
     const demand = demandOf({ ...rest, route });
     const held = this.#hold(demand);
     const finish = keptBy(scope.request, held, { untilAnswer: true });
     const end = () => finish(() => held.end());
     try {
-      return await leaseOf(held, end);
+      return await this.#leaseOf(held, route, end);
     } catch (error) {
       await end();
       throw error;
@@ -121,7 +137,7 @@ export class ScopedCalls {
 
   #openTransaction(options: TransactionOptions): OpenScope {
     const outer = this.#scope;
-    const unit = outer.transaction?.nest() ?? new Transaction(this.#sourceFor(outer, options), options);
+    const unit = outer.transaction?.nest(options) ?? this.#begin(outer, options);
     const finish = keptBy(outer.request, unit);
     return {
       scope: { ...outer, route: 'primary', transaction: unit },
@@ -131,16 +147,50 @@ export class ScopedCalls {
     };
   }
 
-  /** A transaction that only reads, in a replica scope, runs there; every other on the primary. */
-  #sourceFor(outer: Scope, options: TransactionOptions): ConnectionSource {
-    const route = options.readOnly && outer.route === 'replica' ? 'replica' : 'primary';
+  #begin(outer: Scope, options: TransactionOptions): Transaction {
+    const { clock, acquireTimeoutMs } = this.#parts;
+    return new Transaction(this.#sourceFor(outer, options), options, new Patience(clock, acquireTimeoutMs));
+  }
+
+  /**
+   * A transaction that only reads, in a replica scope, runs there; every other on the primary, as a serializable
+   * one must (manual, section 13.2.3).
+   */
+  #sourceFor(outer: Scope, { readOnly, isolation }: TransactionOptions): ConnectionSource {
+    const mayRead = readOnly && isolation !== 'serializable' && outer.route === 'replica';
+    const route = mayRead ? 'replica' : 'primary';
     if (outer.held && outer.route === route) return outer.held;
     const demand = demandOf({ ...outer, route });
-    return { borrow: () => this.#dispatcher.borrow(demand) };
+    return { borrow: () => this.#parts.dispatcher.borrow(demand) };
   }
 
   #hold(demand: Demand): HeldConnection {
-    return new HeldConnection({ borrow: () => this.#dispatcher.borrow(demand) });
+    return new HeldConnection({ borrow: () => this.#parts.dispatcher.borrow(demand) });
+  }
+
+  async #leaseOfTransaction(transaction: UnitOfWork, route: Route): Promise<Lease> {
+    const { node, role, client } = await transaction.locate();
+    const query = (statement: Statement) =>
+      explained(route, (this.#blockWithin(transaction) ?? transaction).query(statement, route === 'replica'));
+    return new Lease({ node, role, client, query, release: async () => {} });
+  }
+
+  async #leaseOf(held: HeldConnection, route: Route, release: () => Promise<void>): Promise<Lease> {
+    const borrowed: Borrowed = await held.borrow();
+    borrowed.release();
+    const { node, role, client } = borrowed;
+    const query = (statement: Statement) =>
+      explained(route, (this.#blockWithin(held) ?? held).query(statement));
+    return new Lease({ node, role, client, query, release });
+  }
+
+  /**
+   * The block of the caller where that has the connection now: a lease from around it is used within it, and
+   * would wait for its end.
+   */
+  #blockWithin(outer: UnitOfWork | HeldConnection): UnitOfWork | undefined {
+    const { transaction } = this.#scope;
+    return transaction?.isWithin(outer) ? transaction : undefined;
   }
 
   async #runAgain(
@@ -153,8 +203,8 @@ export class ScopedCalls {
       try {
         return await running;
       } catch (error) {
-        if (left === 0 || !RUN_AGAIN.has(codeOf(error) ?? '')) throw error;
-        this.#tally.retried('serialization');
+        if (!(left > 0) || !RUN_AGAIN.has(codeOf(error) ?? '')) throw error;
+        this.#parts.tally.retried('serialization');
         running = attempt();
       }
     }
@@ -213,27 +263,10 @@ function keptBy(
 }
 
 /** In a replica scope, a write that the server refused is the scope's refusal. */
-async function explained<T>(scope: Scope, running: Promise<T>): Promise<T> {
+async function explained<T>(route: Route | undefined, running: Promise<T>): Promise<T> {
   try {
     return await running;
   } catch (error) {
-    throw scope.route === 'replica' ? explainRefusedWrite(error, 'a replica scope') : error;
+    throw route === 'replica' ? explainRefusedWrite(error, 'a replica scope') : error;
   }
-}
-
-async function joinTransaction(transaction: UnitOfWork, mustNotWrite: boolean): Promise<Lease> {
-  const { node, role, client } = await transaction.locate();
-  const query = (statement: Statement) => transaction.query(statement, mustNotWrite);
-  return new Lease({ node, role, client, query, release: async () => {} });
-}
-
-async function joinHeld(held: HeldConnection): Promise<Lease> {
-  return leaseOf(held, async () => {});
-}
-
-async function leaseOf(held: HeldConnection, release: () => Promise<void>): Promise<Lease> {
-  const borrowed: Borrowed = await held.borrow();
-  borrowed.release();
-  const { node, role, client } = borrowed;
-  return new Lease({ node, role, client, query: (statement) => held.query(statement), release });
 }

@@ -10,6 +10,8 @@ export interface StartUpParts {
   readonly clock: Clock;
   readonly monitor: Monitor;
   readonly pools: ReadonlyMap<string, NodePool>;
+  /** Throws where the cluster was closed meanwhile. */
+  refuseWhenClosed(): void;
 }
 
 /** Finds a primary and warms the pools, in as many attempts as are set; then leaves the monitor running. */
@@ -18,9 +20,11 @@ export async function startUp(parts: StartUpParts): Promise<void> {
   const { attempts, delayMs } = settings.startup;
   for (let attempt = 1; ; attempt++) {
     const faults = await tryOnce(parts);
+    parts.refuseWhenClosed();
     if (faults === undefined) break;
     if (attempt >= attempts) throw new StartupError(summary(settings, attempts), faults);
     await delay(clock, delayMs);
+    parts.refuseWhenClosed();
   }
   monitor.start();
 }

@@ -43,6 +43,6 @@ export class Tally {
   }
 
   get retries(): ReadonlyMap<RetryReason, number> {
-    return this.#retries;
+    return new Map(this.#retries);
   }
 }

@@ -2,6 +2,7 @@ import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import { PgCluster } from '../cluster.js';
 import type { ClusterConfig, ClusterOptions } from '../config/index.js';
+import { ConfigError } from '../errors.js';
 import { ClusterRegistry, ClusterRegistryModule } from './cluster-registry.js';
 import { RequestScopeInterceptor } from './request-scope.js';
 import { DEFAULT_CLUSTER, getClusterToken, OWN_CLUSTER, PG_MCP_OPTIONS } from './tokens.js';
@@ -57,8 +58,17 @@ export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
     .build();
 
 function createCluster(name: string, options: PgMcpModuleOptions): PgCluster {
+  refuseWhatIsNoObject(options);
   const { config, ...over } = options;
   // Without a file the options are the whole configuration, and what is missing in them is its fault.
   const base = config ?? (over as ClusterConfig);
   return PgCluster.fromConfig(base, config === undefined ? {} : over, { name });
+}
+
+/** A factory in plain JavaScript, or one that forgot its `return`, gives anything. */
+function refuseWhatIsNoObject(options: unknown): void {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return;
+  const found = options === null ? 'null' : Array.isArray(options) ? 'an array' : typeof options;
+  const message = `expected an object, found ${found}; a path goes into { config: 'path' }`;
+  throw new ConfigError('PgMcpModule', [{ path: 'options', message }]);
 }

@@ -29,8 +29,8 @@ export function carry<T>(storage: ScopeStorage, open: () => OpenScope, work: () 
     throw error;
   }
   if (isThenable(result)) {
-    // A query builder starts its work when `then` is called: within the scope.
-    const promise = storage.run(opened.scope, () => Promise.resolve(result));
+    const thenable = result;
+    const promise = storage.run(opened.scope, () => toPromise(thenable));
     return carryPromise(opened, promise) as T;
   }
   if (isAsyncGenerator(result)) return carryGenerator(storage, opened, result) as T;
@@ -42,6 +42,15 @@ export function carry<T>(storage: ScopeStorage, open: () => OpenScope, work: () 
   if (opened.isDecidedAtEnd) return ended.then(() => result) as T;
   ended.catch(() => {});
   return result;
+}
+
+/**
+ * A query builder starts its work when `then` is called: here and now, within the scope, which Node does not
+ * keep for the call that a promise would make.
+ */
+function toPromise(thenable: PromiseLike<unknown>): Promise<unknown> {
+  if (thenable instanceof Promise) return thenable;
+  return new Promise((resolve, reject) => void thenable.then(resolve, reject));
 }
 
 async function carryPromise<T>(opened: OpenScope, promise: Promise<T>): Promise<T> {
@@ -147,6 +156,8 @@ function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unkn
     Symbol.asyncIterator in value &&
     'next' in value &&
     typeof value.next === 'function' &&
-    'return' in value
+    'return' in value &&
+    // A mere iterator has a `return` too, and what else its maker gave it; it passes as it is.
+    'throw' in value
   );
 }

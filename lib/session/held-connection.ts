@@ -17,7 +17,9 @@ export class HeldConnection implements ConnectionSource {
     this.#source = source;
   }
 
+  /** Gives the connection back after the turn that runs now; those behind it are refused. */
   async abandon(): Promise<void> {
+    this.#isEnded = true;
     await this.end();
   }
 
@@ -44,8 +46,8 @@ export class HeldConnection implements ConnectionSource {
 
   /** Gives the connection back once the turns taken so far are over. */
   async end(): Promise<void> {
-    this.#isEnded = true;
     await this.#turns.take(async () => {
+      this.#isEnded = true;
       this.#held?.taint();
       this.#held?.release();
       this.#held = undefined;

@@ -38,7 +38,8 @@ async function enclose<R>(
 ): Promise<QueryResult<R>> {
   let result: QueryResult<R>;
   try {
-    result = await borrowed.query<R>(statement);
+    // By the extended protocol, so that no text can end the read-only block and go on behind it.
+    result = await borrowed.query<R>({ ...statement, queryMode: 'extended' });
   } catch (error) {
     // The first error is the one to tell; a connection that can't even undo is destroyed at release.
     await borrowed.query({ text: undo }).catch(() => {});

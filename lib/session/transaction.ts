@@ -1,6 +1,7 @@
-import { PgMcpError } from '../errors.js';
+import { ConnectionLostError, PgMcpError } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed, ConnectionSource } from './borrowed.js';
+import type { Patience } from './patience.js';
 import { queryReadOnlyWithin } from './read-only.js';
 import { Turns } from './turns.js';
 
@@ -16,16 +17,26 @@ export interface TransactionOptions {
   readonly retry?: number;
 }
 
+/** How many connections may turn out dead at `BEGIN`: of those that were idle, several may have gone at once. */
+const MOST_BEGINS = 4;
+
 /**
  * A transaction, or a savepoint in one. It begins with its first statement.
  *
- * Statements and nested blocks take turns, so a nested block is alone on the connection until it ends: what
- * its rollback undoes is its own.
+ * Statements and nested blocks take turns, so a nested block is alone on the connection from its first
+ * statement until it ends: what its rollback undoes is its own.
  */
 export abstract class UnitOfWork {
   readonly #turns = new Turns();
+  readonly #patience: Patience;
+  /** Nested blocks that have the turn or wait for it. */
+  readonly #nested = new Set<UnitOfWork>();
   #borrowed: Borrowed | undefined;
   #isEnded = false;
+
+  constructor(patience: Patience) {
+    this.#patience = patience;
+  }
 
   /** Brings the block into being on a connection and returns that. */
   protected abstract begin(): Promise<Borrowed>;
@@ -33,6 +44,10 @@ export abstract class UnitOfWork {
   protected abstract rollback(borrowed: Borrowed): Promise<void>;
   /** It is over, begun or not. */
   protected abstract leave(borrowed: Borrowed | undefined): void;
+  /** Asks for what the first statement will need, in the order of asking. */
+  abstract reserve(): void;
+  /** Whether its statements run on what that one has: a block around it, or the connection it was begun on. */
+  abstract isWithin(outer: UnitOfWork | ConnectionSource): boolean;
 
   /** No statement is taken any more. */
   get hasEnded(): boolean {
@@ -41,10 +56,11 @@ export abstract class UnitOfWork {
 
   /**
    * @param mustNotWrite Held to reading, though the transaction may write.
-   * @throws PgMcpError `TRANSACTION_ENDED` after the end.
+   * @throws PgMcpError `TRANSACTION_ENDED` after the end; `ACQUIRE_TIMEOUT` behind a nested block that does
+   * nothing for so long: it may well wait for this very statement.
    */
   query<R = Row>(statement: Statement, mustNotWrite = false): Promise<QueryResult<R>> {
-    return this.#turns.take(async () => {
+    return this.#inTurn(async () => {
       const borrowed = await this.join();
       return mustNotWrite ? queryReadOnlyWithin<R>(borrowed, statement) : borrowed.query<R>(statement);
     });
@@ -52,18 +68,38 @@ export abstract class UnitOfWork {
 
   /** Begins it, if it has not begun, and tells where it runs. */
   locate(): Promise<Pick<Borrowed, 'node' | 'role' | 'client'>> {
-    return this.#turns.take(() => this.join());
+    return this.#inTurn(() => this.join());
   }
 
-  /** A savepoint: it has this block's next turn, until it ends. */
-  nest(): UnitOfWork {
-    return new Savepoint(this, this.#turns);
+  /** A savepoint: it has a turn of this block from its first statement until it ends. */
+  nest({ readOnly = false }: TransactionOptions = {}): UnitOfWork {
+    return new Savepoint(this, this.#patience, readOnly);
+  }
+
+  /** Gives a nested block the next turn, to keep until the returned function is called. */
+  enter(nested: UnitOfWork): { readonly turn: Promise<void>; leave(): void } {
+    this.#nested.add(nested);
+    let leave = () => {};
+    const over = new Promise<void>((resolve) => (leave = resolve));
+    const turn = new Promise<void>((itsTurn) => {
+      void this.#turns.take(() => {
+        itsTurn();
+        return over;
+      });
+    });
+    return {
+      turn,
+      leave: () => {
+        this.#nested.delete(nested);
+        leave();
+      },
+    };
   }
 
   /** Commits behind the statements asked for so far. Rejects when it can't, and then nothing is committed. */
   async complete(): Promise<void> {
     await this.#turns.take(async () => {
-      const wasEnded = this.hasEnded;
+      const wasEnded = this.#isEnded;
       await this.#end((borrowed) => (wasEnded ? this.rollback(borrowed) : this.commit(borrowed)));
       if (wasEnded) this.#refuseWhenEnded();
     });
@@ -72,6 +108,7 @@ export abstract class UnitOfWork {
   /** Rolls back after the statement that runs now; those behind it are refused. Never rejects. */
   async fail(): Promise<void> {
     this.#isEnded = true;
+    for (const nested of this.#nested) void nested.fail();
     // The error that led here is the one to tell; a connection that can't roll back is destroyed at release.
     await this.#turns.take(() => this.#end((borrowed) => this.rollback(borrowed))).catch(() => {});
   }
@@ -84,7 +121,16 @@ export abstract class UnitOfWork {
   async join(): Promise<Borrowed> {
     this.#refuseWhenEnded();
     this.#borrowed ??= await this.begin();
+    // It may have been given up while it waited for the connection.
+    this.#refuseWhenEnded();
     return this.#borrowed;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    this.reserve();
+    return this.#nested.size === 0
+      ? this.#turns.take(work)
+      : this.#patience.wait((whileWaited) => this.#turns.take(() => whileWaited(work)));
   }
 
   async #end(finish: (borrowed: Borrowed) => Promise<void>): Promise<void> {
@@ -99,10 +145,10 @@ export abstract class UnitOfWork {
   }
 
   #refuseWhenEnded(): void {
-    if (!this.hasEnded) return;
+    if (!this.#isEnded) return;
     throw new PgMcpError(
       'TRANSACTION_ENDED',
-      'the transaction has ended: await every statement within the function given to it',
+      'the transaction has ended: await every statement within the function given to it, and begin those of an Observable when it is subscribed to (defer)',
     );
   }
 }
@@ -110,22 +156,33 @@ export abstract class UnitOfWork {
 export class Transaction extends UnitOfWork {
   readonly #source: ConnectionSource;
   readonly #options: TransactionOptions;
+  readonly #patience: Patience;
 
-  constructor(source: ConnectionSource, options: TransactionOptions) {
-    super();
+  constructor(source: ConnectionSource, options: TransactionOptions, patience: Patience) {
+    super(patience);
     this.#source = source;
     this.#options = options;
+    this.#patience = patience;
   }
 
+  reserve(): void {}
+
+  isWithin(outer: UnitOfWork | ConnectionSource): boolean {
+    return outer === this || outer === this.#source;
+  }
+
+  /** Where the connection breaks at `BEGIN` nothing has been asked of the server yet: another one serves as well. */
   protected async begin(): Promise<Borrowed> {
     const begin = beginStatement(this.#options);
-    const borrowed = await this.#source.borrow();
-    try {
-      await borrowed.query({ text: borrowed.mustNotWrite ? `${begin} READ ONLY` : begin });
-      return borrowed;
-    } catch (error) {
-      borrowed.release();
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      const borrowed = await this.#source.borrow();
+      try {
+        await borrowed.query({ text: begin });
+        return this.#patience.watch(borrowed);
+      } catch (error) {
+        borrowed.release();
+        if (attempt >= MOST_BEGINS || !(error instanceof ConnectionLostError)) throw error;
+      }
     }
   }
 
@@ -146,29 +203,30 @@ export class Transaction extends UnitOfWork {
 
 class Savepoint extends UnitOfWork {
   readonly #outer: UnitOfWork;
-  readonly #turn: Promise<void>;
-  #endTurn: () => void = () => {};
+  readonly #readOnly: boolean;
+  #stay: ReturnType<UnitOfWork['enter']> | undefined;
 
-  constructor(outer: UnitOfWork, turnsOfOuter: Turns) {
-    super();
+  constructor(outer: UnitOfWork, patience: Patience, readOnly: boolean) {
+    super(patience);
     this.#outer = outer;
-    const over = new Promise<void>((resolve) => (this.#endTurn = resolve));
-    this.#turn = new Promise((itsTurn) => {
-      void turnsOfOuter.take(() => {
-        itsTurn();
-        return over;
-      });
-    });
+    this.#readOnly = readOnly;
   }
 
-  override get hasEnded(): boolean {
-    return super.hasEnded || this.#outer.hasEnded;
+  /** Not before it is needed: a block that runs nothing, or not yet, keeps nobody waiting. */
+  reserve(): void {
+    if (this.#stay || this.hasEnded) return;
+    this.#outer.reserve();
+    this.#stay = this.#outer.enter(this);
+  }
+
+  isWithin(outer: UnitOfWork | ConnectionSource): boolean {
+    return outer === this || this.#outer.isWithin(outer);
   }
 
   protected async begin(): Promise<Borrowed> {
-    await this.#turn;
+    await this.#stay?.turn;
     const borrowed = await this.#outer.join();
-    await borrowed.query({ text: 'SAVEPOINT pg_mcp' });
+    await borrowed.query({ text: this.#readOnly ? `${SAVEPOINT}; SET TRANSACTION READ ONLY` : SAVEPOINT });
     return borrowed;
   }
 
@@ -186,9 +244,11 @@ class Savepoint extends UnitOfWork {
   }
 
   protected leave(): void {
-    this.#endTurn();
+    this.#stay?.leave();
   }
 }
+
+const SAVEPOINT = 'SAVEPOINT pg_mcp';
 
 const ISOLATION_LEVELS: readonly IsolationLevel[] = [
   'read uncommitted',

@@ -63,7 +63,7 @@ export class Monitor {
 
   /** The same, but with probes that begin after the call: what happened before it is seen. */
   async probeAllAnew(): Promise<Topology> {
-    await Promise.all([...this.#watches.values()].map((watch) => watch.round));
+    await Promise.all([...this.#watches.values()].map(async ({ round }) => round));
     return this.probeAll();
   }
 

@@ -112,6 +112,16 @@ describe('a replica', () => {
         await grow(1);
       }),
     ).rejects.toMatchObject({ code: 'WRITE_ON_REPLICA' });
+    for (const escape of [
+      `COMMIT; INSERT INTO filler VALUES ('x')`,
+      `SET TRANSACTION READ WRITE; INSERT INTO filler VALUES ('x')`,
+    ]) {
+      await expect(cluster.useReplica(() => cluster.query(escape))).rejects.toThrow(/multiple commands/);
+      await expect(
+        cluster.transaction(() => cluster.useReplica(() => cluster.query(escape))),
+      ).rejects.toThrow(/multiple commands/);
+    }
+    expect((await cluster.query(`SELECT FROM filler WHERE text = 'x'`)).rows).toEqual([]);
     await expect(cluster.useReplica({ onUnavailable: 'fail' }, port)).rejects.toMatchObject({
       code: 'NO_REPLICA',
     });

@@ -3,11 +3,12 @@ import { Inject, Optional } from '@nestjs/common';
 import type { PgCluster } from '../../cluster.js';
 import { PgMcpError } from '../../errors.js';
 import { ClusterRegistry } from '../cluster-registry.js';
+import { DEFAULT_CLUSTER } from '../tokens.js';
 
 /** Where Nest puts the application's clusters into each instance of a decorated class. */
 const CLUSTERS = Symbol('nestjs-pg-mcp:clusters');
 
-/** Marks a function that a decorator made, with the names of the clusters it speaks to. */
+/** Marks a function that a method's decorator made, with the names of the clusters it speaks to. */
 const SCOPED = Symbol('nestjs-pg-mcp:scoped');
 
 /** Runs the work of a method of `owner` in its scope. */
@@ -24,9 +25,10 @@ type MethodOrClassDecorator = MethodDecorator & ClassDecorator;
 /** A decorator for a method, or for a class and so all its methods that have none of their own. */
 export function scopedMethod(
   decorator: string,
-  clusterName: string | undefined,
+  cluster: string | undefined,
   enter: Enter,
 ): MethodOrClassDecorator {
+  const clusterName = cluster ?? DEFAULT_CLUSTER;
   const wrap: Wrap = (method, where, onlyFromOutside) =>
     disguise(
       method,
@@ -35,7 +37,7 @@ export function scopedMethod(
         const work = () => method.apply(this, args);
         return onlyFromOutside && cluster.isInScopeOf(this) ? work() : enter(cluster, this, work);
       },
-      clusterName,
+      onlyFromOutside ? [] : [clusterName],
     );
   return (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => {
     if (key === undefined) return decorateClass(target as new () => object, decorator, clusterName, wrap);
@@ -47,12 +49,7 @@ export function scopedMethod(
   };
 }
 
-function decorateClass(
-  target: new () => object,
-  decorator: string,
-  clusterName: string | undefined,
-  wrap: Wrap,
-): void {
+function decorateClass(target: new () => object, decorator: string, clusterName: string, wrap: Wrap): void {
   const prototype: unknown = target.prototype;
   if (typeof prototype !== 'object' || prototype === null)
     throw new TypeError(`@${decorator}(): not a class`);
@@ -87,37 +84,36 @@ function wire(prototype: object): void {
 }
 
 function clusterOf(
-  instance: { [CLUSTERS]?: ClusterRegistry },
-  name: string | undefined,
+  instance: { [CLUSTERS]?: ClusterRegistry } | undefined,
+  name: string,
   where: string,
 ): PgCluster {
-  const registry = instance[CLUSTERS];
+  const registry = instance?.[CLUSTERS];
   if (registry) return registry.get(name);
   throw new PgMcpError(
     'NOT_WIRED',
-    `${where} has no cluster: import PgMcpModule.forRoot() in the application, and let Nest make the instance`,
+    `${where} has no cluster: import PgMcpModule.forRoot() in the application, and let Nest make the instance (and call it as a method of that)`,
   );
 }
 
 /** Gives the wrapper the method's name, length, own properties and metadata, which other decorators live by. */
-function disguise(method: Method, wrapper: Method, clusterName: string | undefined): Method {
+function disguise(method: Method, wrapper: Method, ownClusters: readonly string[]): Method {
   for (const key of Reflect.ownKeys(method)) {
     const descriptor = Object.getOwnPropertyDescriptor(method, key);
-    if (key !== 'prototype' && descriptor) Object.defineProperty(wrapper, key, descriptor);
+    if (key !== 'prototype' && key !== SCOPED && descriptor) Object.defineProperty(wrapper, key, descriptor);
   }
   for (const key of Reflect.getMetadataKeys(method) as unknown[]) {
     Reflect.defineMetadata(key, Reflect.getMetadata(key, method), wrapper);
   }
-  const names = scopedFor(method);
-  Object.defineProperty(wrapper, SCOPED, { value: [...names, clusterName], configurable: true });
+  Object.defineProperty(wrapper, SCOPED, { value: [...scopedFor(method), ...ownClusters] });
   return wrapper;
 }
 
-function scopedFor(method: object): readonly (string | undefined)[] {
+function scopedFor(method: object): readonly string[] {
   return SCOPED in method && Array.isArray(method[SCOPED]) ? method[SCOPED] : [];
 }
 
-function isScopedFor(method: unknown, clusterName: string | undefined): boolean {
+function isScopedFor(method: unknown, clusterName: string): boolean {
   return isMethod(method) && scopedFor(method).includes(clusterName);
 }
 

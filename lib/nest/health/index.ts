@@ -38,7 +38,7 @@ export class PgMcpHealthIndicator {
   }
 }
 
-/** What the health page shows: enough to see which node and why, without addresses or accounts. */
+/** What the health page shows: enough to see which node and why, without accounts or connection strings. */
 function summary({ problems, cluster }: ClusterHealth) {
   const nodes = cluster.nodes.map(
     ({ name, role, health, takesReads, lagBytes, lagSeconds, reason, pool }) => [

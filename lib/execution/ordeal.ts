@@ -1,0 +1,26 @@
+import type { Intent } from '../routing/route.js';
+import { nodeOf, type Topology } from '../topology/topology.js';
+
+/** What one call has been through. */
+export interface Ordeal {
+  /** The nodes on which it has failed, and when. */
+  readonly failed: Map<string, number>;
+  /** Milliseconds it may still wait. */
+  patienceMs: number;
+  lastError?: unknown;
+}
+
+/** Who waits for a replica takes one again where it failed, once a probe since then has found it well. */
+export function stillFailed(
+  failed: Ordeal['failed'],
+  topology: Topology,
+  intent: Intent,
+): ReadonlySet<string> {
+  const mayReturn = intent.target === 'replica' && intent.onUnavailable === 'wait';
+  const isBack = (name: string, failedAt: number) => {
+    const node = nodeOf(topology, name);
+    return node?.health === 'up' && node.probeStartedAt !== undefined && node.probeStartedAt > failedAt;
+  };
+  const still = [...failed].filter(([name, at]) => !(mayReturn && isBack(name, at)));
+  return new Set(still.map(([name]) => name));
+}

@@ -1,0 +1,75 @@
+import type { Clock } from '../clock.js';
+import { PgMcpError } from '../errors.js';
+import type { Borrowed } from './borrowed.js';
+
+/**
+ * Bounds how long a statement waits behind a nested block of its transaction that does nothing: that block
+ * may wait for this very statement, and then neither would ever go on.
+ */
+export class Patience {
+  readonly #clock: Clock;
+  readonly #limitMs: number;
+  #running = 0;
+  #quietSince: number;
+
+  constructor(clock: Clock, limitMs: number) {
+    this.#clock = clock;
+    this.#limitMs = limitMs;
+    this.#quietSince = clock.now();
+  }
+
+  /** The connection of the transaction: while a statement runs on it, no patience is lost. */
+  watch(borrowed: Borrowed): Borrowed {
+    return {
+      node: borrowed.node,
+      role: borrowed.role,
+      mustNotWrite: borrowed.mustNotWrite,
+      client: borrowed.client,
+      query: async (statement) => {
+        this.#running++;
+        try {
+          return await borrowed.query(statement);
+        } finally {
+          this.#running--;
+          this.#quietSince = this.#clock.now();
+        }
+      },
+      taint: () => borrowed.taint(),
+      release: () => borrowed.release(),
+    };
+  }
+
+  /**
+   * @param begin Takes a turn for the work it is given.
+   * @throws PgMcpError `ACQUIRE_TIMEOUT` when nothing has run for so long; the work is not done then.
+   */
+  wait<T>(begin: (whileWaited: (work: () => Promise<T>) => Promise<T>) => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const lose = () => {
+        const leftMs = this.#limitMs - (this.#clock.now() - Math.max(began, this.#quietSince));
+        if (this.#running > 0 || leftMs > 0) {
+          timer = this.#clock.setTimer(lose, this.#running > 0 ? this.#limitMs : leftMs);
+        } else {
+          isLost = true;
+          reject(timedOut(this.#clock.now() - began));
+        }
+      };
+      const began = this.#clock.now();
+      let isLost = false;
+      let timer = this.#clock.setTimer(lose, this.#limitMs);
+      begin(async (work) => {
+        timer.cancel();
+        if (isLost) throw timedOut(this.#limitMs);
+        return work();
+      }).then(resolve, reject);
+    });
+  }
+}
+
+function timedOut(elapsedMs: number): PgMcpError {
+  return new PgMcpError(
+    'ACQUIRE_TIMEOUT',
+    `the transaction's connection did not come free within ${Math.round(elapsedMs)} ms: a nested transaction has it and runs nothing; a statement of the outer one can't run before the nested one has ended, so don't await it in there`,
+    { safeToRetry: true },
+  );
+}
