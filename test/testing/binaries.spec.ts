@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { chmod, chown, rm, symlink } from 'node:fs/promises';
+import { chmod, chown, cp, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -27,8 +27,12 @@ describe.skipIf(!installed)('the npm package', () => {
   const { native, version } = installed as BinaryPackage;
 
   test('is used where it lies when the account can run it', async () => {
-    const binaries = await findBinaries({ major: undefined, account, npmPackage: { native, version } });
-    expect(binaries.bin).toBe(join(native, 'bin'));
+    // A copy, since the checkout itself may lie where the account can't look.
+    const open = { native: join(folder, 'native'), version };
+    await chmod(folder, 0o755);
+    await cp(native, open.native, { recursive: true, verbatimSymlinks: true });
+    const binaries = await findBinaries({ major: undefined, account, npmPackage: open });
+    expect(binaries.bin).toBe(join(open.native, 'bin'));
     expect(binaries.major).toBe(Number.parseInt(version, 10));
   });
 
