@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
-import type { Observable } from 'rxjs';
 import { systemClock, type Clock, type Timer } from './clock.js';
+import type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
 import type { ClusterSettings } from './config/settings.js';
 import { describeError, PgMcpError } from './errors.js';
@@ -11,45 +11,18 @@ import { checkReplicaOptions, ScopedCalls } from './execution/scoped-calls.js';
 import { startUp } from './execution/start-up.js';
 import { statusOf, type ClusterState, type ClusterStatus } from './execution/status.js';
 import { Tally, type ClusterObserver } from './execution/tally.js';
-import type { Driver } from './pool/driver.js';
 import type { NodePool } from './pool/node-pool.js';
 import { pgDriver } from './pool/pg-driver.js';
 import { toStatement, type Queryable, type QueryResult, type Row, type Statement } from './query.js';
 import type { Lease } from './session/lease.js';
 import { RequestScope, type Owned, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';
 import type { TransactionOptions } from './session/transaction.js';
-import { changesBetween, type NodeChange } from './topology/changes.js';
+import { changesBetween } from './topology/changes.js';
 import { Monitor } from './topology/monitor.js';
 import type { Topology } from './topology/topology.js';
 
 /** How long `healthCheck()` waits for the nodes' answers before it judges by what was last seen. */
 const HEALTH_CHECK_PATIENCE_MS = 500;
-
-export interface ClusterEvents {
-  /** A node changed its role or health, or began or ceased to lag. */
-  topology: [event: { readonly changes: readonly NodeChange[]; readonly status: ClusterStatus }];
-}
-
-/** What a cluster is built from, beside its settings; tests put their own in. */
-export interface ClusterParts {
-  readonly name?: string;
-  readonly clock?: Clock;
-  readonly driver?: Driver;
-  /** Evenly from 0 to 1, 1 excluded. */
-  readonly random?: () => number;
-}
-
-/** What a transaction returns of its function's result: a plain value comes as a promise, since the commit does. */
-export type Transacted<T> = T extends
-  PromiseLike<unknown> | Observable<unknown> | AsyncGenerator<unknown, unknown, unknown>
-  ? T
-  : Promise<T>;
-
-export interface ClusterCounters {
-  readonly decisions: Tally['decisions'];
-  readonly retries: Tally['retries'];
-  readonly connections: readonly ({ readonly node: string } & NodePool['history'])[];
-}
 
 /**
  * A PostgreSQL primary and its replicas as one connection.

@@ -1,10 +1,5 @@
-export {
-  PgCluster,
-  type ClusterCounters,
-  type ClusterEvents,
-  type ClusterParts,
-  type Transacted,
-} from './cluster.js';
+export { PgCluster } from './cluster.js';
+export type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 export type { Clock, Timer } from './clock.js';
 export { clusterJsonSchema, loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
 export type { ClusterSettings } from './config/settings.js';

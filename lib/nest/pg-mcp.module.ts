@@ -8,7 +8,8 @@ import {
   type NestModule,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { PgCluster, type ClusterEvents } from '../cluster.js';
+import { PgCluster } from '../cluster.js';
+import type { ClusterEvents } from '../cluster-types.js';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './module-options.js';
 import { requestScopeMiddleware } from './request-scope.js';
 import { OWN_CLUSTER } from './tokens.js';

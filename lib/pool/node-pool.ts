@@ -1,9 +1,9 @@
-import { setMaxListeners } from 'node:events';
-import type { Clock, Timer } from '../clock.js';
+import type { Timer } from '../clock.js';
 import type { PoolSettings } from '../config/settings.js';
 import { AcquireTimeoutError, ConnectError, PgMcpError, type PoolCounts } from '../errors.js';
-import { Backoff } from './backoff.js';
-import type { ConnectOptions, Driver, DriverConnection } from './driver.js';
+import type { DriverConnection } from './driver.js';
+import { Errands } from './errands.js';
+import { Opener, type OpenerOptions } from './opener.js';
 import { PooledConnection, type CloseReason } from './pooled-connection.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -18,15 +18,9 @@ export interface NodePoolListener {
   role(inHotStandby: boolean): void;
 }
 
-export interface NodePoolOptions {
-  readonly node: string;
+export interface NodePoolOptions extends OpenerOptions {
   readonly settings: PoolSettings;
-  readonly driver: Driver;
-  readonly clock: Clock;
-  readonly random: () => number;
   readonly listener: NodePoolListener;
-  /** Asked for each connection: the account follows the role the node holds at that moment. */
-  readonly connectOptions: () => ConnectOptions;
 }
 
 /** What the pool has to do with a connection itself: take its session back, or ask whether it lives. */
@@ -40,21 +34,17 @@ type Attention = 'reset' | 'ping';
  */
 export class NodePool {
   readonly #options: NodePoolOptions;
-  readonly #backoff: Backoff;
+  readonly #opener: Opener;
   readonly #waiting: WaitingLine<PooledConnection>;
   /** A stack: the connection used last is used next, so that spare ones stay idle and are let go. */
   readonly #idle: PooledConnection[] = [];
   readonly #active = new Set<PooledConnection>();
   readonly #attended = new Map<PooledConnection, Attention>();
   /** Opening, attending and closing that is under way: `close` sees it through. */
-  readonly #errands = new Set<Promise<unknown>>();
+  readonly #errands = new Errands();
   readonly #closedBy = new Map<CloseReason, number>();
-  /** Aborts the attempts to connect that are under way. */
-  #opening = newOpening();
-  #connecting = 0;
   #opened = 0;
   #generation = 0;
-  #lastConnectFailure: unknown;
   #housekeeping: Timer | undefined;
   #isClosed = false;
   #closing: Promise<void> | undefined;
@@ -62,7 +52,10 @@ export class NodePool {
 
   constructor(options: NodePoolOptions) {
     this.#options = options;
-    this.#backoff = new Backoff(options.clock, options.random);
+    this.#opener = new Opener(options, {
+      failed: (cause) => this.#connectFailed(cause),
+      due: () => this.#openWhatIsNeeded(),
+    });
     this.#waiting = new WaitingLine(options.clock);
     this.#scheduleHousekeeping();
   }
@@ -105,7 +98,7 @@ export class NodePool {
     const { node } = this.#options;
     const connection = this.#waiting.join(
       timeoutMs,
-      (elapsedMs) => new AcquireTimeoutError(node, elapsedMs, this.counts, this.#lastConnectFailure),
+      (elapsedMs) => new AcquireTimeoutError(node, elapsedMs, this.counts, this.#opener.lastFailure),
     );
     this.#openWhatIsNeeded();
     return connection;
@@ -121,7 +114,7 @@ export class NodePool {
     const isFit = this.#whyNotToKeep(connection) === undefined;
     if (isFit && connection.isTainted) {
       connection.isTainted = false;
-      void this.#track(this.#attend(connection, 'reset'));
+      void this.#errands.add(this.#attend(connection, 'reset'));
     } else this.#settle(connection);
   }
 
@@ -139,8 +132,7 @@ export class NodePool {
   /** The node is not to be talked to: cuts every connection, in use or not, and turns waiters away. */
   fence(cause: Error): void {
     this.#generation++;
-    this.#opening.abort(cause);
-    this.#opening = newOpening();
+    this.#opener.abort(cause);
     const connections = [...this.#idle.splice(0), ...this.#active, ...this.#attended.keys()];
     this.#active.clear();
     this.#attended.clear();
@@ -157,15 +149,14 @@ export class NodePool {
   async #shutDown(drainMs: number): Promise<void> {
     this.#isClosed = true;
     this.#housekeeping?.cancel();
-    this.#backoff.cancel();
-    this.#opening.abort(this.#closedError());
+    this.#opener.stop(this.#closedError());
     this.#waiting.turnAway(this.#closedError());
     for (const connection of this.#idle.splice(0)) this.#close(connection, 'shutdown');
     // Nobody has these, and their answer is of no use any more.
     for (const connection of this.#attended.keys()) this.#cut(connection, this.#attended);
     await this.#drain(drainMs);
     for (const connection of this.#active) this.#cut(connection, this.#active);
-    while (this.#errands.size > 0) await Promise.all(this.#errands);
+    await this.#errands.settled();
   }
 
   #cut(connection: PooledConnection, place: { delete(connection: PooledConnection): boolean }): void {
@@ -175,16 +166,16 @@ export class NodePool {
   }
 
   get #total(): number {
-    return this.#idle.length + this.#active.size + this.#attended.size + this.#connecting;
+    return this.#idle.length + this.#active.size + this.#attended.size + this.#opener.connecting;
   }
 
   /** Opens connections for those who wait and for the minimum, within the maximum; one at a time while it fails. */
   #openWhatIsNeeded(): void {
     const { minConnections, maxConnections } = this.#options.settings;
     while (!this.#isClosed && this.#total < maxConnections) {
-      const someoneWaits = this.#waiting.length > this.#connecting + this.#resetting;
+      const someoneWaits = this.#waiting.length > this.#opener.connecting + this.#resetting;
       if (!someoneWaits && this.#total >= minConnections) return;
-      if (this.#mustHoldBack(someoneWaits)) return;
+      if (this.#opener.mustHoldBack(this.#total > 0, someoneWaits)) return;
       // The failure reaches those who wait and the listener; there is nobody else to tell.
       this.#open().catch(() => {});
     }
@@ -195,33 +186,9 @@ export class NodePool {
     return [...this.#attended.values()].filter((attention) => attention === 'reset').length;
   }
 
-  /** Where something is open, callers can wait for that; with nothing open, an attempt is all there is for them. */
-  #mustHoldBack(someoneWaits: boolean): boolean {
-    if (!this.#backoff.isFailing) return false;
-    return this.#connecting > 0 || (this.#backoff.isWaiting && (this.#total > 0 || !someoneWaits));
-  }
-
   #open(): Promise<void> {
-    return this.#track(this.#connect());
-  }
-
-  async #connect(): Promise<void> {
-    const { clock, driver, node } = this.#options;
     const generation = this.#generation;
-    const { signal } = this.#opening;
-    let connection: DriverConnection;
-    this.#connecting++;
-    try {
-      connection = await driver.connect(this.#options.connectOptions(), clock, signal);
-    } catch (error) {
-      this.#connecting--;
-      // Given up on purpose: that says nothing of the node.
-      if (signal.aborted) this.#openWhatIsNeeded();
-      else this.#connectFailed(error);
-      throw new ConnectError(node, error);
-    }
-    this.#connecting--;
-    this.#welcome(connection, generation);
+    return this.#errands.add(this.#opener.open((connection) => this.#welcome(connection, generation)));
   }
 
   #welcome(connection: DriverConnection, generation: number): void {
@@ -230,8 +197,6 @@ export class NodePool {
     const expiresAt = now + settings.maxLifetimeMs * (1 - LIFETIME_JITTER * random());
     const pooled = new PooledConnection(connection, expiresAt, generation, now);
     this.#opened++;
-    this.#lastConnectFailure = undefined;
-    this.#backoff.succeeded();
     connection.listen({
       lost: (cause) => this.#lost(pooled, cause),
       role: (standby) => listener.role(standby),
@@ -242,10 +207,7 @@ export class NodePool {
   }
 
   #connectFailed(cause: unknown): void {
-    this.#lastConnectFailure = cause;
     this.#options.listener.connectFailed(cause);
-    if (this.#isClosed) return;
-    this.#backoff.failed(() => this.#openWhatIsNeeded());
     // With nothing open there is nothing to wait for: the caller can try another node at once.
     if (this.#total === 0) this.#waiting.turnAway(new ConnectError(this.#options.node, cause));
   }
@@ -304,19 +266,9 @@ export class NodePool {
     this.#closedBy.set(reason, (this.#closedBy.get(reason) ?? 0) + 1);
     const needsCut = reason === 'open-transaction' || reason === 'busy' || reason === 'fenced';
     if (needsCut) connection.driver.destroy(cause);
-    if (!connection.driver.isLost) void this.#track(connection.driver.end());
+    if (!connection.driver.isLost) void this.#errands.add(connection.driver.end());
     if (this.#active.size === 0) this.#onDrained?.();
     this.#openWhatIsNeeded();
-  }
-
-  /** Remembers an errand until it is over, however it ends. */
-  #track<T>(errand: Promise<T>): Promise<T> {
-    const over: Promise<unknown> = errand.then(
-      () => this.#errands.delete(over),
-      () => this.#errands.delete(over),
-    );
-    this.#errands.add(over);
-    return errand;
   }
 
   #drain(drainMs: number): Promise<void> {
@@ -362,15 +314,8 @@ export class NodePool {
       if (reason) {
         spare--;
         this.#close(connection, reason);
-      } else void this.#track(this.#attend(connection, 'ping'));
+      } else void this.#errands.add(this.#attend(connection, 'ping'));
     }
     this.#openWhatIsNeeded();
   }
-}
-
-/** Each attempt listens to it, as many as the pool may have. */
-function newOpening(): AbortController {
-  const opening = new AbortController();
-  setMaxListeners(0, opening.signal);
-  return opening;
 }

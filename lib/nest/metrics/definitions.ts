@@ -1,4 +1,5 @@
-import type { ClusterCounters, PgCluster } from '../../cluster.js';
+import type { PgCluster } from '../../cluster.js';
+import type { ClusterCounters } from '../../cluster-types.js';
 import type { ClusterStatus, NodeStatus } from '../../execution/status.js';
 
 export type Labels = Record<string, string>;
