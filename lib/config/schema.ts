@@ -66,6 +66,17 @@ const routing = section('Which node serves a statement.', {
   ),
 });
 
+// Values of later versions are refused, so that nobody believes they work.
+const consistency = setting(
+  choice(['eventual']),
+  'eventual',
+  'What a replica scope may read: eventual, whatever its replica has, within routing.max_lag.',
+);
+
+const failover = section('What happens when the primary is gone.', {
+  mode: setting(choice(['follow']), 'follow', 'Follow finds the node that someone else promoted.'),
+});
+
 const startup = section('The start of the application.', {
   attempts: setting(
     number('a whole number of at least 1', { min: 1 }),
@@ -100,6 +111,8 @@ export const clusterSchema = z
       connection_pool: connectionPool.prefault({}),
       health_check: healthCheck.prefault({}),
       routing: routing.prefault({}),
+      consistency,
+      failover: failover.prefault({}),
       startup: startup.prefault({}),
       shutdown: shutdown.prefault({}),
       monitor: monitor.prefault({}),

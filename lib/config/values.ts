@@ -36,7 +36,8 @@ export function text(expected: string, accept: (value: string) => boolean = () =
 
 export function choice<const T extends string>(values: readonly T[]) {
   const quoted = values.map((value) => `'${value}'`);
-  const expected = `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
+  const expected =
+    quoted.length > 1 ? `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}` : `${quoted[0]}`;
   const parse = (value: unknown) => values.find((known) => known === value);
   return kind<T | Interpolated, T>(expected, parse, { anyOf: [{ enum: values }, INTERPOLATED] });
 }

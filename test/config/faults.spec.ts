@@ -59,7 +59,7 @@ describe('one fault, its path, and what was expected', () => {
     [
       'a key of Object',
       within({ constructor: 1 }),
-      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, connection_pool, health_check, routing, startup, shutdown, monitor, health_check_timeout, health_check_interval)',
+      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, connection_pool, health_check, routing, consistency, failover, startup, shutdown, monitor, health_check_timeout, health_check_interval)',
     ],
     [
       'both spellings',
@@ -72,11 +72,26 @@ describe('one fault, its path, and what was expected', () => {
       'health_check: given twice, as "health_check" and as "healthCheck"; keep one',
     ],
 
-    ...['consistency', 'failover', 'session', 'failoverStrategy'].map((key): [string, unknown, string] => [
+    [
+      'a consistency that comes later',
+      within({ consistency: 'session' }),
+      `consistency: found "session", expected 'eventual'`,
+    ],
+    [
+      'a failover that comes later',
+      within({ failover: { mode: 'promote' } }),
+      `failover.mode: found "promote", expected 'follow'`,
+    ],
+    ...['session', 'failoverStrategy'].map((key): [string, unknown, string] => [
       `${key}, which comes later`,
       within({ [key]: {} }),
       `${key}: this version does not offer it yet; remove it`,
     ]),
+    [
+      'a setting of failover, too',
+      within({ failover: { withoutQuorum: true } }),
+      'failover.withoutQuorum: this version does not offer it yet; remove it',
+    ],
     [
       'routing.mode, too',
       within({ routing: { mode: 'x' } }),
