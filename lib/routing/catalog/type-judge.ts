@@ -1,0 +1,128 @@
+import type { Obstacle } from '../statement/statement-class.js';
+import type { Catalog } from './catalog.js';
+import type { RelationEntry } from './entries.js';
+
+const JSON_TYPE = 114;
+
+/**
+ * Types at which something unsafe may run unseen: a cast, an input function, the CHECK of a domain, the
+ * comparison of an operator class.
+ */
+export class TypeJudge {
+  readonly #catalog: Catalog;
+  readonly #judgeFunction: (oid: number) => Obstacle | undefined;
+  /** Wherever a value of the type is. */
+  #present: Map<number, Obstacle> | undefined;
+  /** Where a value of the type is made. */
+  readonly #made = new Map<number, Obstacle>();
+  #anyStatement: Obstacle | undefined;
+  readonly #visiting = new Set<number>();
+
+  constructor(catalog: Catalog, judgeFunction: (oid: number) => Obstacle | undefined) {
+    this.#catalog = catalog;
+    this.#judgeFunction = judgeFunction;
+  }
+
+  get anyStatement(): Obstacle | undefined {
+    this.#load();
+    return this.#anyStatement;
+  }
+
+  get any(): Obstacle | undefined {
+    const { own } = this.#catalog.entries;
+    for (const { oid } of own.types) {
+      const found = this.named(oid);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  /** Of a type that a statement names. */
+  named(oid: number): Obstacle | undefined {
+    return this.#within(oid, (part) => this.#load().get(part) ?? this.#made.get(part));
+  }
+
+  /** Of the type of an argument or a result. */
+  passed(oid: number): Obstacle | undefined {
+    return this.named(oid);
+  }
+
+  ofRelation({ types }: RelationEntry): Obstacle | undefined {
+    const present = this.#load();
+    if (present.size === 0) return undefined;
+    for (const type of types) {
+      const found = this.#within(type, (part) => present.get(part));
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  /** The type itself, what it is made of, and the columns of a row type. */
+  #within(oid: number, judge: (oid: number) => Obstacle | undefined): Obstacle | undefined {
+    if (this.#visiting.has(oid)) return undefined;
+    const own = judge(oid);
+    if (own) return own;
+    const entry = this.#catalog.typeByOid(oid);
+    if (!entry || (entry.isBuiltin && entry.relation === undefined && entry.parts.length === 0))
+      return undefined;
+    const columns =
+      entry.relation === undefined ? [] : (this.#catalog.relationByOid(entry.relation)?.types ?? []);
+    this.#visiting.add(oid);
+    try {
+      for (const part of [...entry.parts, ...columns]) {
+        const found = this.#within(part, judge);
+        if (found) return found;
+      }
+    } finally {
+      this.#visiting.delete(oid);
+    }
+    return undefined;
+  }
+
+  /** Casts come first of all, since what they call may take the types that they make. */
+  #load(): Map<number, Obstacle> {
+    if (this.#present) return this.#present;
+    const present = new Map<number, Obstacle>();
+    this.#present = present;
+    const { casts, types, operatorClasses } = this.#catalog.entries.own;
+    const isOwn = (oid: number) => this.#catalog.typeByOid(oid)?.isBuiltin === false;
+    for (const { source, target, function: oid, isImplicit } of casts) {
+      const found = this.#judgeFunction(oid);
+      if (!found) continue;
+      // The functions that make JSON call any cast to it.
+      if (!isImplicit && target !== JSON_TYPE) this.#made.set(target, found);
+      else if (isOwn(source)) present.set(source, found);
+      else if (isOwn(target)) present.set(target, found);
+      else this.#anyStatement = found;
+      this.#made.set(target, found);
+    }
+    for (const { oid, functions, checks, kind } of types) {
+      const found = firstFound(functions, this.#judgeFunction);
+      if (found) present.set(oid, found);
+      const checked =
+        kind === 'd'
+          ? (firstFound(checks.functions, this.#judgeFunction) ??
+            firstFound(checks.operators, (operator) =>
+              this.#judgeFunction(this.#catalog.operatorByOid(operator)?.function ?? 0),
+            ))
+          : undefined;
+      if (checked) this.#made.set(oid, checked);
+    }
+    for (const { type, functions } of operatorClasses) {
+      const found = isOwn(type) ? firstFound(functions, this.#judgeFunction) : undefined;
+      if (found) present.set(type, found);
+    }
+    return present;
+  }
+}
+
+function firstFound(
+  items: readonly number[],
+  judge: (oid: number) => Obstacle | undefined,
+): Obstacle | undefined {
+  for (const item of items) {
+    const found = judge(item);
+    if (found) return found;
+  }
+  return undefined;
+}
