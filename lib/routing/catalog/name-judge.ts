@@ -1,4 +1,4 @@
-import type { FunctionCall, Name, OperatorUse, Projection } from '../statement/mentions.js';
+import type { FunctionCall, Mentions, Name, OperatorUse, Projection } from '../statement/mentions.js';
 import { readStatement, type Reading } from '../statement/reading.js';
 import type { Obstacle } from '../statement/statement-class.js';
 import { parseStatements } from '../statement/syntax.js';
@@ -38,6 +38,7 @@ export class NameJudge {
     }
     for (const name of mentions.types) found.push(this.#type(name, path));
     for (const use of mentions.operators) found.push(...this.#operator(use, mode, path));
+    found.push(this.#cast(mentions, path));
     for (const projection of mentions.projections) found.push(...this.#projection(projection, mode, path));
     return found.filter((obstacle) => obstacle !== undefined);
   }
@@ -85,6 +86,22 @@ export class NameJudge {
   #type(name: Name, path: readonly string[]): Obstacle | undefined {
     const type = this.#catalog.type(name, path);
     return type ? this.#objects.type(type.oid) : unknown('type', name);
+  }
+
+  #cast({ types, functions, relations }: Mentions, path: readonly string[]): Obstacle | undefined {
+    const named = types.map((name) => this.#catalog.type(name, path)?.oid ?? 0);
+    // `int4(x)` is a cast, too.
+    const asCalls = functions.filter(({ argumentCount }) => argumentCount === 1);
+    const targets = [...named, ...asCalls.map((name) => this.#catalog.type(name, path)?.oid ?? 0)];
+    if (targets.length === 0) return undefined;
+    const tables = relations.flatMap((name) => {
+      const relation = this.#catalog.relation(name, path);
+      return relation ? [relation.rowType, ...relation.types] : [];
+    });
+    const results = functions.flatMap((call) =>
+      this.#catalog.functions(call, path).flatMap((entry) => (entry.isBuiltin ? [] : entry.types)),
+    );
+    return this.#objects.cast(targets, [...named, ...tables, ...results]);
   }
 
   #operator(use: OperatorUse, mode: Mode, path: readonly string[]): readonly (Obstacle | undefined)[] {

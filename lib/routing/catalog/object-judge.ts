@@ -60,6 +60,11 @@ export class ObjectJudge {
     return this.#types.named(oid);
   }
 
+  /** Of explicit casts to the types that a statement names, from those that it may hold. */
+  cast(targets: readonly number[], held: readonly number[]): Obstacle | undefined {
+    return this.#types.cast(targets, held);
+  }
+
   operator(oid: number, mode: Mode): Obstacle | undefined {
     const entry = this.#catalog.operatorByOid(oid);
     return entry && this.function(entry.function, mode);
@@ -99,7 +104,7 @@ export class ObjectJudge {
     if (isHarmlessOfExtension(entry.extension, name)) return undefined;
     const isCalled = mode === 'run' || volatility !== 'v';
     const made = this.#firstOf(entry.parts, (oid) => this.function(oid, mode));
-    const typed = isCalled ? this.#firstOf(entry.types, (oid) => this.#types.passed(oid)) : undefined;
+    const typed = isCalled ? this.#firstOf(entry.types, (oid) => this.#types.named(oid)) : undefined;
     if (made ?? typed) return within(entry, made ?? typed);
     if (entry.kind === 'a') return undefined;
     if (entry.extension !== undefined && (name in RUNS_TEXT || judgeBuiltin(name, volatility)))
@@ -170,7 +175,7 @@ export class ObjectJudge {
       this.#firstOf(functions, (oid) => this.function(oid, mode)) ??
       this.#firstOf(operators, (oid) => this.operator(oid, mode)) ??
       this.#firstOf(relations, (oid) => this.relation(oid, mode)) ??
-      this.#firstOf(types, (oid) => this.#types.passed(oid))
+      this.#firstOf(types, (oid) => this.#types.named(oid))
     );
   }
 

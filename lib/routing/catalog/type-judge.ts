@@ -3,6 +3,7 @@ import type { Catalog } from './catalog.js';
 import type { RelationEntry } from './entries.js';
 
 const JSON_TYPE = 114;
+const HELD: Obstacle = { kind: 'primary', reason: 'volatile-function', detail: '', writes: true };
 
 /**
  * Types at which something unsafe may run unseen: a cast, an input function, the CHECK of a domain, the
@@ -15,6 +16,8 @@ export class TypeJudge {
   #present: Map<number, Obstacle> | undefined;
   /** Where a value of the type is made. */
   readonly #made = new Map<number, Obstacle>();
+  /** Casts that only `CAST` and `::` call. */
+  readonly #explicit: { readonly source: number; readonly target: number; readonly found: Obstacle }[] = [];
   #anyStatement: Obstacle | undefined;
   readonly #visiting = new Set<number>();
 
@@ -42,9 +45,12 @@ export class TypeJudge {
     return this.#within(oid, (part) => this.#load().get(part) ?? this.#made.get(part));
   }
 
-  /** Of the type of an argument or a result. */
-  passed(oid: number): Obstacle | undefined {
-    return this.named(oid);
+  /** Of explicit casts to a type that a statement names, from one of those that it may hold. */
+  cast(targets: readonly number[], held: readonly number[]): Obstacle | undefined {
+    this.#load();
+    const holds = (source: number) =>
+      held.some((type) => this.#within(type, (part) => (part === source ? HELD : undefined)) !== undefined);
+    return this.#explicit.find(({ source, target }) => targets.includes(target) && holds(source))?.found;
   }
 
   ofRelation({ types }: RelationEntry): Obstacle | undefined {
@@ -90,11 +96,12 @@ export class TypeJudge {
       const found = this.#judgeFunction(oid);
       if (!found) continue;
       // The functions that make JSON call any cast to it.
-      if (!isImplicit && target !== JSON_TYPE) this.#made.set(target, found);
-      else if (isOwn(source)) present.set(source, found);
+      if (isOwn(target)) this.#made.set(target, found);
+      else this.#explicit.push({ source, target, found });
+      if (!isImplicit && target !== JSON_TYPE) continue;
+      if (isOwn(source)) present.set(source, found);
       else if (isOwn(target)) present.set(target, found);
       else this.#anyStatement = found;
-      this.#made.set(target, found);
     }
     for (const { oid, functions, checks, kind } of types) {
       const found = firstFound(functions, this.#judgeFunction);

@@ -87,7 +87,9 @@ function only(obstacle: Obstacle, changesCatalog = false): Reading {
 }
 
 function readOther(tag: string, fields: Node): Reading {
-  const session = SESSION[tag];
+  // CREATE TABLE … AS EXECUTE.
+  const runs = tagOf(fields['query']).tag;
+  const session = SESSION[tag] ?? (runs === 'ExecuteStmt' ? SESSION[runs] : undefined);
   if (session) {
     const [reason, detail, remedy] = session;
     if (tag === 'VariableSetStmt' && asText(fields['name'])?.startsWith('TRANSACTION') === true)
