@@ -72,7 +72,7 @@ export class Catalog {
    * types match better, so all schemas count (manual, "Function Type Resolution").
    */
   functions(call: Name & Partial<FunctionCall>, path = this.entries.searchPath): readonly FunctionEntry[] {
-    const visible = inPath(this.#functions.get(call.name), call, path);
+    const visible = withoutShadowed(inPath(this.#functions.get(call.name), call, path), path);
     const { argumentCount, isVariadic } = call;
     if (argumentCount === undefined || isVariadic === true) return visible;
     const fitting = visible.filter(
@@ -158,6 +158,26 @@ function inPath<E extends { readonly schema: string }>(
   if (!named) return [];
   return named.filter((entry) =>
     schema === undefined ? path.includes(entry.schema) : entry.schema === schema,
+  );
+}
+
+/** Of those with the same argument types only the first schema's can be called without naming it. */
+function withoutShadowed(
+  visible: readonly FunctionEntry[],
+  path: readonly string[],
+): readonly FunctionEntry[] {
+  if (visible.length < 2) return visible;
+  const rank = ({ schema }: FunctionEntry) => path.indexOf(schema);
+  const signature = ({ types }: FunctionEntry) => types.slice(0, -1).join(' ');
+  return visible.filter(
+    (entry) =>
+      !visible.some(
+        (other) =>
+          other !== entry &&
+          rank(other) < rank(entry) &&
+          signature(other) === signature(entry) &&
+          entry.kind !== 'p',
+      ),
   );
 }
 

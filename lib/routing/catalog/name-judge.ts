@@ -28,17 +28,19 @@ export class NameJudge {
     const found: (Obstacle | undefined)[] = mode === 'plan' && mentions ? [] : [...reading.obstacles];
     if (!mentions) return found.filter((obstacle) => obstacle !== undefined);
     const isWritten = mentions.deeds.some(({ reason }) => reason === 'write');
-    found.push(this.#objects.anyStatement);
+    found.push(this.#objects.anyStatement(mode));
     for (const call of mentions.functions) found.push(...this.#call(call, mode, path));
     for (const name of mentions.relations) {
       const relation = this.#catalog.relation(name, path);
       found.push(
-        relation ? this.#objects.relation(relation.oid, mode, isWritten) : unknown('relation', name),
+        relation
+          ? this.#objects.relation(relation.oid, mode, { isWritten, isOnly: name.isOnly })
+          : unknown('relation', name),
       );
     }
-    for (const name of mentions.types) found.push(this.#type(name, path));
+    for (const name of mentions.types) found.push(this.#type(name, mode, path));
     for (const use of mentions.operators) found.push(...this.#operator(use, mode, path));
-    found.push(this.#cast(mentions, path));
+    found.push(this.#cast(mentions, mode, path));
     for (const projection of mentions.projections) found.push(...this.#projection(projection, mode, path));
     return found.filter((obstacle) => obstacle !== undefined);
   }
@@ -46,13 +48,20 @@ export class NameJudge {
   #call(call: FunctionCall, mode: Mode, path: readonly string[]): readonly (Obstacle | undefined)[] {
     const candidates = this.#catalog.functions(call, path);
     const asType = call.argumentCount === 1 ? this.#catalog.type(call, path) : undefined;
-    const cast = asType && this.#objects.type(asType.oid);
+    const cast = asType && this.#objects.type(asType.oid, mode);
     if (candidates.length === 0) {
       const isColumn = call.argumentCount === 1 && this.#isColumn(call.name);
       return asType || isColumn ? [cast] : [unknown('function', call)];
     }
     const special = this.#special(call, candidates, mode, path);
-    return special ?? [cast, ...candidates.map(({ oid }) => this.#objects.function(oid, mode))];
+    if (special) return special;
+    return [
+      cast,
+      ...candidates.flatMap(({ oid }) => [
+        this.#objects.function(oid, mode),
+        this.#objects.defaults(oid, call.argumentCount, mode),
+      ]),
+    ];
   }
 
   /** Functions of which an argument says what they do. */
@@ -70,7 +79,7 @@ export class NameJudge {
     }
     if (TAKES_TYPE_NAME.includes(name)) {
       const type = texts[1] === undefined ? undefined : typeNamed(texts[1]);
-      return [type ? this.#type(type, path) : this.#objects.anyType];
+      return [type ? this.#type(type, mode, path) : this.#objects.anyType];
     }
     const table = READS_TABLE.includes(name) ? texts[0] : undefined;
     const text = table === undefined ? texts[RUNS_TEXT[name] ?? -1] : `TABLE ${table}`;
@@ -83,12 +92,16 @@ export class NameJudge {
     }
   }
 
-  #type(name: Name, path: readonly string[]): Obstacle | undefined {
+  #type(name: Name, mode: Mode, path: readonly string[]): Obstacle | undefined {
     const type = this.#catalog.type(name, path);
-    return type ? this.#objects.type(type.oid) : unknown('type', name);
+    return type ? this.#objects.type(type.oid, mode) : unknown('type', name);
   }
 
-  #cast({ types, functions, relations }: Mentions, path: readonly string[]): Obstacle | undefined {
+  #cast(
+    { types, functions, relations }: Mentions,
+    mode: Mode,
+    path: readonly string[],
+  ): Obstacle | undefined {
     const named = types.map((name) => this.#catalog.type(name, path)?.oid ?? 0);
     // `int4(x)` is a cast, too.
     const asCalls = functions.filter(({ argumentCount }) => argumentCount === 1);
@@ -101,7 +114,7 @@ export class NameJudge {
     const results = functions.flatMap((call) =>
       this.#catalog.functions(call, path).flatMap((entry) => (entry.isBuiltin ? [] : entry.types)),
     );
-    return this.#objects.cast(targets, [...named, ...tables, ...results]);
+    return this.#objects.cast(targets, [...named, ...tables, ...results], mode);
   }
 
   #operator(use: OperatorUse, mode: Mode, path: readonly string[]): readonly (Obstacle | undefined)[] {

@@ -24,14 +24,22 @@ export interface ObjectJudgeParts {
   readonly judgeReadings: JudgeReadings;
 }
 
+export interface RelationUse {
+  readonly isWritten?: boolean;
+  /** Without the tables that inherit from it. */
+  readonly isOnly?: boolean;
+}
+
 const RELATION_KINDS: Readonly<Record<string, PrimaryReason>> = { S: 'sequence', f: 'foreign-table' };
+/** Its query ran when it was filled. */
+const MATERIALIZED = 'm';
 const PERSISTENCE: Readonly<Record<string, PrimaryReason>> = { u: 'unlogged-table', t: 'temporary-table' };
 
 /** Says of functions and relations of a catalog what keeps their callers and readers from a replica. */
 export class ObjectJudge {
   readonly #catalog: Catalog;
   readonly #parts: ObjectJudgeParts;
-  readonly #types: TypeJudge;
+  readonly #types: Readonly<Record<Mode, TypeJudge>>;
   readonly #verdicts = new Map<string, Obstacle | undefined>();
   readonly #underWay = new Set<string>();
   #metOneUnderWay = false;
@@ -39,7 +47,10 @@ export class ObjectJudge {
   constructor(parts: ObjectJudgeParts) {
     this.#catalog = parts.catalog;
     this.#parts = parts;
-    this.#types = new TypeJudge(parts.catalog, (oid) => this.function(oid, 'run'));
+    this.#types = {
+      run: new TypeJudge(parts.catalog, (oid) => this.function(oid, 'run')),
+      plan: new TypeJudge(parts.catalog, (oid) => this.function(oid, 'plan')),
+    };
   }
 
   function(oid: number, mode: Mode): Obstacle | undefined {
@@ -47,22 +58,27 @@ export class ObjectJudge {
     return entry && this.#once(`function ${mode} ${oid}`, () => this.#judgeFunction(entry, mode));
   }
 
-  relation(oid: number, mode: Mode, isWritten = false): Obstacle | undefined {
+  relation(oid: number, mode: Mode, use: RelationUse = {}): Obstacle | undefined {
     const entry = this.#catalog.relationByOid(oid);
-    return (
-      entry &&
-      this.#once(`relation ${mode} ${isWritten} ${oid}`, () => this.#judgeRelation(entry, mode, isWritten))
-    );
+    const key = `relation ${mode} ${use.isWritten === true} ${use.isOnly === true} ${oid}`;
+    return entry && this.#once(key, () => this.#judgeRelation(entry, mode, use));
+  }
+
+  /** Of the defaults that a call leaves to be filled in. */
+  defaults(oid: number, argumentCount: number, mode: Mode): Obstacle | undefined {
+    const entry = this.#catalog.functionByOid(oid);
+    if (!entry || argumentCount >= entry.declared) return undefined;
+    return within(entry, this.references(entry.defaults, mode));
   }
 
   /** Of a type that a statement names, by a cast or as a column. */
-  type(oid: number): Obstacle | undefined {
-    return this.#types.named(oid);
+  type(oid: number, mode: Mode): Obstacle | undefined {
+    return this.#types[mode].named(oid);
   }
 
   /** Of explicit casts to the types that a statement names, from those that it may hold. */
-  cast(targets: readonly number[], held: readonly number[]): Obstacle | undefined {
-    return this.#types.cast(targets, held);
+  cast(targets: readonly number[], held: readonly number[], mode: Mode): Obstacle | undefined {
+    return this.#types[mode].cast(targets, held);
   }
 
   operator(oid: number, mode: Mode): Obstacle | undefined {
@@ -71,13 +87,13 @@ export class ObjectJudge {
   }
 
   /** Whether a cast between types of PostgreSQL's own, which any expression may imply, is unsafe. */
-  get anyStatement(): Obstacle | undefined {
-    return this.#types.anyStatement;
+  anyStatement(mode: Mode): Obstacle | undefined {
+    return this.#types[mode].anyStatement;
   }
 
   /** Any type whose input does something; for functions that take a type's name as a text. */
   get anyType(): Obstacle | undefined {
-    return this.#types.any;
+    return this.#types.run.any;
   }
 
   /** Judges a thing once, though it may refer to itself: what is asked again meanwhile is not held against it. */
@@ -104,7 +120,7 @@ export class ObjectJudge {
     if (isHarmlessOfExtension(entry.extension, name)) return undefined;
     const isCalled = mode === 'run' || volatility !== 'v';
     const made = this.#firstOf(entry.parts, (oid) => this.function(oid, mode));
-    const typed = isCalled ? this.#firstOf(entry.types, (oid) => this.#types.named(oid)) : undefined;
+    const typed = isCalled ? this.#firstOf(entry.types, (oid) => this.#types[mode].named(oid)) : undefined;
     if (made ?? typed) return within(entry, made ?? typed);
     if (entry.kind === 'a') return undefined;
     if (entry.extension !== undefined && (name in RUNS_TEXT || judgeBuiltin(name, volatility)))
@@ -150,20 +166,24 @@ export class ObjectJudge {
     return undefined;
   }
 
-  #judgeRelation(entry: RelationEntry, mode: Mode, isWritten: boolean): Obstacle | undefined {
+  #judgeRelation(entry: RelationEntry, mode: Mode, use: RelationUse): Obstacle | undefined {
     const { oid, kind, persistence, schema, name } = entry;
     const reason = PERSISTENCE[persistence] ?? RELATION_KINDS[kind];
     if (reason !== undefined && !(reason === 'sequence' && mode === 'plan'))
       return { kind: 'primary', reason, detail: `${schema}.${name}`, writes: false };
     return (
       this.#firstOf(this.#catalog.rulesOf(oid), (rule) =>
-        rule.isOnRead || isWritten ? within(entry, this.references(rule.references, mode)) : undefined,
+        (rule.isOnRead && kind !== MATERIALIZED) || use.isWritten === true
+          ? within(entry, this.references(rule.references, mode))
+          : undefined,
       ) ??
-      this.#firstOf(this.#catalog.childrenOf(oid), (child) => this.relation(child, mode, isWritten)) ??
+      this.#firstOf(use.isOnly === true ? [] : this.#catalog.childrenOf(oid), (child) =>
+        this.relation(child, mode, use),
+      ) ??
       this.#firstOf(this.#catalog.indexFunctionsOf(oid), (used) =>
         within(entry, this.function(used, mode)),
       ) ??
-      within(entry, this.#types.ofRelation(entry))
+      within(entry, this.#types[mode].ofRelation(entry))
     );
   }
 
@@ -175,7 +195,7 @@ export class ObjectJudge {
       this.#firstOf(functions, (oid) => this.function(oid, mode)) ??
       this.#firstOf(operators, (oid) => this.operator(oid, mode)) ??
       this.#firstOf(relations, (oid) => this.relation(oid, mode)) ??
-      this.#firstOf(types, (oid) => this.#types.named(oid))
+      this.#firstOf(types, (oid) => this.#types[mode].named(oid))
     );
   }
 

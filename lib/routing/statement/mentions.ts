@@ -17,6 +17,11 @@ export interface Name {
   readonly name: string;
 }
 
+export interface RelationName extends Name {
+  /** `ONLY`: without the tables that inherit from it. */
+  readonly isOnly: boolean;
+}
+
 export interface FunctionCall extends Name {
   readonly argumentCount: number;
   /** `VARIADIC`: the last argument stands for any number. */
@@ -43,7 +48,7 @@ export interface Projection {
 /** Everything in a statement that has a meaning only the catalog knows. */
 export interface Mentions {
   readonly functions: readonly FunctionCall[];
-  readonly relations: readonly Name[];
+  readonly relations: readonly RelationName[];
   readonly types: readonly Name[];
   readonly operators: readonly OperatorUse[];
   readonly projections: readonly Projection[];
@@ -77,7 +82,7 @@ export function mentionsOf(statement: unknown): Mentions {
 
 class Collector {
   readonly #functions: FunctionCall[] = [];
-  readonly #relations: Name[] = [];
+  readonly #relations: RelationName[] = [];
   readonly #types: Name[] = [];
   readonly #operators: OperatorUse[] = [];
   readonly #deeds: Obstacle[] = [];
@@ -205,7 +210,7 @@ class Collector {
       this.#aliases.set(alias, undefined);
       return;
     }
-    const relation = { schema, name };
+    const relation = { schema, name, isOnly: node['inh'] !== true };
     const known = this.#aliases.get(alias);
     const isSame = !this.#aliases.has(alias) || (known?.schema === schema && known?.name === name);
     this.#aliases.set(alias, isSame ? relation : undefined);
