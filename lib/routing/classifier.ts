@@ -68,9 +68,14 @@ export class Classifier {
   #decide(text: string): StatementClass {
     if (text.length > LONGEST)
       return { ...primary('too-long', `${text.length} characters`, true), changesCatalog: true };
-    let statements: readonly Node[];
+    // The parser reads literals by the standard; a server may be set to read them otherwise.
+    if (this.#catalog?.entries.hasStandardStrings === false && text.includes('\\'))
+      return {
+        ...primary('not-parsed', 'a backslash, and no standard literals', true),
+        changesCatalog: true,
+      };
     try {
-      statements = parseStatements(text);
+      const statements = parseStatements(text);
       if (statements.length === 0)
         return { ...primary('empty', 'no statement', false), changesCatalog: false };
       return this.#judgeAll(statements);

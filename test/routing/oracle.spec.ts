@@ -2,7 +2,6 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadCatalog } from '../../lib/routing/catalog/load.js';
 import { Classifier } from '../../lib/routing/classifier.js';
-import type { Queryable } from '../../lib/query.js';
 import { freshDatabase } from '../support/cluster.js';
 import { sure } from '../support/sure.js';
 import { until } from '../support/until.js';
@@ -39,7 +38,7 @@ beforeAll(async () => {
     { deadlineMs: 20_000, what: 'the standby to replay the schema' },
   );
   classifier = await Classifier.create();
-  classifier.use(await loadCatalog(app as unknown as Queryable));
+  classifier.use(await loadCatalog(app));
   await Promise.all([admin.end(), app.end(), standby.end()]);
   oracle = await Oracle.open(asApp(replica), asApp(adminUrl));
 });

@@ -11,7 +11,7 @@ const HARMLESS: ReadonlySet<string> = new Set(
   pg_last_xact_replay_timestamp pg_partition_ancestors pg_partition_tree pg_relation_size
   pg_show_all_file_settings pg_sleep pg_sleep_for pg_sleep_until pg_table_size pg_tablespace_size
   pg_total_relation_size pg_xact_commit_timestamp pg_xact_commit_timestamp_origin pg_xact_status random
-  random_normal timeofday txid_status uuidv4 uuidv7`.split(/\s+/),
+  random_normal setseed timeofday txid_status uuidv4 uuidv7`.split(/\s+/),
 );
 
 /** Not volatile, and yet refused during recovery: found by calling each of them on standbys of 15 and 18. */
@@ -27,7 +27,7 @@ const REFUSED: Readonly<Record<string, boolean>> = {
 const NODE_STATE =
   /^(pg_stat_get_.*|pg_stat_have_stats|pg_get_replication_slots|pg_lock_status|pg_prepared_xact|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_ls_.*|pg_read_.*|pg_stat_file|pg_current_logfile|pg_show_replication_origin_status|pg_get_aios|pg_control_(checkpoint|recovery)|pg_notification_queue_usage|pg_last_committed_xact|pg_get_wal_summarizer_state|pg_available_wal_summaries|pg_wal_summary_contents|pg_current_wal_.*|pg_isolation_test_session_is_blocked|pg_get_wal_stats)$/;
 const SESSION_STATE =
-  /^(currval|lastval|setseed|set_config|pg_cursor|pg_prepared_statement|pg_listening_channels|pg_stat_clear_snapshot|cursor_to_xml|cursor_to_xmlschema|lo_(open|close|lseek|lseek64|tell|tell64)|loread)$/;
+  /^(currval|lastval|set_config|pg_cursor|pg_prepared_statement|pg_listening_channels|pg_stat_clear_snapshot|cursor_to_xml|cursor_to_xmlschema|lo_(open|close|lseek|lseek64|tell|tell64)|loread)$/;
 const SEQUENCE = /^(nextval|setval|pg_sequence_last_value|pg_get_sequence_data)$/;
 const LASTING_LOCK = /^pg_(try_)?advisory_(lock|unlock)(_shared|_all)?$/;
 

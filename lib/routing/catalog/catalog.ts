@@ -25,6 +25,8 @@ export class Catalog {
   readonly #rules: ReadonlyMap<number, readonly RuleEntry[]>;
   readonly #children: ReadonlyMap<number, readonly number[]>;
   readonly #indexFunctions: ReadonlyMap<number, readonly number[]>;
+  readonly #columnTypes: Map<string, readonly number[]>;
+  readonly #implicitCasts: ReadonlySet<string>;
   readonly #columns: ReadonlyMap<string, ReadonlySet<number>>;
   readonly #sources: ReadonlyMap<string, FunctionEntry>;
 
@@ -59,6 +61,11 @@ export class Catalog {
         links.flatMap(({ operatorClass }) => classes.get(operatorClass)?.functions ?? []),
       ]),
     );
+    this.#columnTypes = new Map(own.columns.map(({ name, types }) => [name, types]));
+    for (const { name, types } of builtin.columns) {
+      this.#columnTypes.set(name, [...types, ...(this.#columnTypes.get(name) ?? [])]);
+    }
+    this.#implicitCasts = new Set([...builtin.implicitCasts, ...own.implicitCasts]);
     const internal = builtin.functions.filter(({ language }) => language === 'internal');
     this.#sources = new Map(internal.map((entry) => [entry.source ?? '', entry]));
   }
@@ -102,7 +109,7 @@ export class Catalog {
   /** The user's own that a name could mean. */
   operators(use: OperatorUse, path = this.entries.searchPath): readonly OperatorEntry[] {
     return inPath(this.#operators.get(use.name), use, path).filter(
-      ({ operands }) => operands === use.operands,
+      ({ parameters }) => parameters.length === use.operands,
     );
   }
 
@@ -113,6 +120,28 @@ export class Catalog {
   /** Whether a relation has a column by a name that is a function's, too. */
   hasColumn(relation: number, name: string): boolean {
     return this.#columns.get(name)?.has(relation) === true;
+  }
+
+  /** Every type that columns of this name have; none where there is no such column. */
+  columnTypes(name: string): readonly number[] {
+    return this.#columnTypes.get(name) ?? [];
+  }
+
+  /** Whether a value is taken for another type without a cast; also where that can't be told. */
+  canCoerce(from: number, to: number): boolean {
+    if (from === to) return true;
+    const [source, target] = [this.typeByOid(from), this.typeByOid(to)];
+    if (!source || !target || source.kind === 'p' || target.kind === 'p') return true;
+    if (source.kind === 'c' && target.kind === 'c') return true;
+    // An array is taken where its elements are.
+    if (source.kind === 'b' && target.kind === 'b' && source.parts.length * target.parts.length > 0)
+      return true;
+    if (source.kind === 'd' || target.kind === 'd') {
+      const [base] = source.kind === 'd' ? source.parts : target.parts;
+      if (base === undefined) return true;
+      return source.kind === 'd' ? this.canCoerce(base, to) : this.canCoerce(from, base);
+    }
+    return this.#implicitCasts.has(`${from} ${to}`);
   }
 
   functionByOid(oid: number): FunctionEntry | undefined {
@@ -168,7 +197,7 @@ function withoutShadowed(
 ): readonly FunctionEntry[] {
   if (visible.length < 2) return visible;
   const rank = ({ schema }: FunctionEntry) => path.indexOf(schema);
-  const signature = ({ types }: FunctionEntry) => types.slice(0, -1).join(' ');
+  const signature = ({ types, declared }: FunctionEntry) => types.slice(0, declared).join(' ');
   return visible.filter(
     (entry) =>
       !visible.some(

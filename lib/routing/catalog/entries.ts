@@ -14,6 +14,8 @@ export interface FunctionEntry {
   readonly maximum: number;
   /** Those declared, defaults included. */
   readonly declared: number;
+  /** Types of its arguments, but for those that VARIADIC collects. */
+  readonly parameters: readonly number[];
   /** Of its arguments, then its result. */
   readonly types: readonly number[];
   readonly language: string;
@@ -59,8 +61,11 @@ export interface OperatorEntry {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  readonly operands: number;
+  readonly parameters: readonly number[];
   readonly function: number;
+  /** The planner may use these in its place; 0 where there is none. */
+  readonly commutator: number;
+  readonly negator: number;
 }
 
 export interface CastEntry {
@@ -84,6 +89,12 @@ export interface RuleEntry {
   readonly references: References;
 }
 
+/** All columns of a name, whatever their tables. */
+export interface ColumnEntry {
+  readonly name: string;
+  readonly types: readonly number[];
+}
+
 /** What PostgreSQL itself brings: the same for as long as the server's version is. */
 export interface BuiltinEntries {
   readonly version: string;
@@ -91,6 +102,8 @@ export interface BuiltinEntries {
   readonly relations: readonly RelationEntry[];
   readonly types: readonly TypeEntry[];
   readonly rules: readonly RuleEntry[];
+  readonly columns: readonly ColumnEntry[];
+  readonly implicitCasts: readonly string[];
   readonly operatorNames: ReadonlySet<string>;
 }
 
@@ -100,6 +113,8 @@ export interface OwnEntries {
   readonly relations: readonly RelationEntry[];
   readonly types: readonly TypeEntry[];
   readonly rules: readonly RuleEntry[];
+  readonly columns: readonly ColumnEntry[];
+  readonly implicitCasts: readonly string[];
   /** Tables that inherit, and partitions. */
   readonly children: readonly { readonly parent: number; readonly child: number }[];
   readonly operators: readonly OperatorEntry[];
@@ -107,7 +122,6 @@ export interface OwnEntries {
   readonly operatorClasses: readonly OperatorClassEntry[];
   /** Tables indexed by an operator class of the user's own. */
   readonly indexes: readonly { readonly relation: number; readonly operatorClass: number }[];
-  readonly columnNames: ReadonlySet<string>;
   /** Columns named as some function is. */
   readonly columnsLikeFunctions: readonly { readonly relation: number; readonly name: string }[];
 }
@@ -115,6 +129,8 @@ export interface OwnEntries {
 export interface CatalogEntries {
   /** Of the reading role, with those that are implicit. */
   readonly searchPath: readonly string[];
+  /** `standard_conforming_strings`: a backslash in a plain text literal is a backslash. */
+  readonly hasStandardStrings: boolean;
   readonly builtin: BuiltinEntries;
   readonly own: OwnEntries;
   /** Changes when an own object does; see `readFingerprint`. */

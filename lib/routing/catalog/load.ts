@@ -9,9 +9,11 @@ import type {
   TypeEntry,
 } from './entries.js';
 import {
+  columns,
   ENVIRONMENT,
   FINGERPRINT,
   functions,
+  implicitCasts,
   OPERATOR_NAMES,
   OWN,
   relations,
@@ -38,6 +40,7 @@ export async function loadCatalog(queryable: Queryable, previous?: Catalog): Pro
   const builtin = known?.version === version ? known : await loadBuiltin(queryable, version);
   return new Catalog({
     searchPath: JSON.parse(text(environment?.['path']) || '[]') as string[],
+    hasStandardStrings: flag(environment?.['standard_strings']),
     builtin,
     own: await loadOwn(queryable),
     fingerprint,
@@ -68,7 +71,6 @@ async function loadOwn(queryable: Queryable): Promise<OwnEntries> {
   const casts = await ask('casts');
   const operatorClasses = await ask('operatorClasses');
   const indexes = await ask('indexes');
-  const columnNames = await ask('columnNames');
   const columnsLikeFunctions = await ask('columnsLikeFunctions');
   return {
     ...shared,
@@ -78,8 +80,10 @@ async function loadOwn(queryable: Queryable): Promise<OwnEntries> {
       oid: Number(row['oid']),
       schema: text(row['schema']),
       name: text(row['name']),
-      operands: Number(row['operands']),
+      parameters: oids(optional(row['parameters'])),
       function: Number(row['function']),
+      commutator: Number(row['commutator']),
+      negator: Number(row['negator']),
     })),
     casts: casts.map((row) => ({
       source: Number(row['source']),
@@ -97,7 +101,6 @@ async function loadOwn(queryable: Queryable): Promise<OwnEntries> {
       relation: Number(row['relation']),
       operatorClass: Number(row['class']),
     })),
-    columnNames: new Set(columnNames.map(({ name }) => text(name))),
     columnsLikeFunctions: columnsLikeFunctions.map((row) => ({
       relation: Number(row['relation']),
       name: text(row['name']),
@@ -110,17 +113,22 @@ async function loadShared(queryable: Queryable, share: Share) {
   const functionRows = await rowsOf(queryable, functions(share));
   const relationRows = await rowsOf(queryable, relations(share));
   const typeRows = await rowsOf(queryable, types(share));
+  const columnRows = await rowsOf(queryable, columns(share));
+  const castRows = await rowsOf(queryable, implicitCasts(share));
   const ruleRows = await rowsOf(queryable, rules(share));
   return {
     functions: functionRows.map((row) => toFunction(row, isBuiltin)),
     relations: relationRows.map(toRelation),
     types: typeRows.map((row) => toType(row, isBuiltin)),
     rules: ruleRows.map(toRule),
+    columns: columnRows.map((row) => ({ name: text(row['name']), types: oids(optional(row['types'])) })),
+    implicitCasts: castRows.map(({ pair }) => text(pair)),
   };
 }
 
 function toFunction(row: Fields, isBuiltin: boolean): FunctionEntry {
   const declared = Number(row['arguments']);
+  const types = oids(optional(row['types']));
   const isVariadic = flag(row['variadic']);
   const settings = JSON.parse(optional(row['settings']) ?? '[]') as string[];
   const path = settings.find((setting) => setting.startsWith('search_path='));
@@ -131,11 +139,12 @@ function toFunction(row: Fields, isBuiltin: boolean): FunctionEntry {
     isBuiltin,
     volatility: text(row['volatility']),
     kind: text(row['kind']),
-    // A VARIADIC one may be called without any of them.
-    minimum: declared - Number(row['defaults']) - (isVariadic ? 1 : 0),
+    minimum: declared - Number(row['defaults']),
     maximum: isVariadic ? Number.POSITIVE_INFINITY : declared,
     declared,
-    types: oids(optional(row['types'])),
+    // What VARIADIC takes is no array in a call.
+    parameters: types.slice(0, isVariadic ? declared - 1 : declared),
+    types,
     language: text(row['language']),
     source: optional(row['source']),
     definition: optional(row['definition']),

@@ -1,4 +1,11 @@
-import type { FunctionCall, Mentions, Name, OperatorUse, Projection } from '../statement/mentions.js';
+import type {
+  Argument,
+  FunctionCall,
+  Mentions,
+  Name,
+  OperatorUse,
+  Projection,
+} from '../statement/mentions.js';
 import { readStatement, type Reading } from '../statement/reading.js';
 import type { Obstacle } from '../statement/statement-class.js';
 import { parseStatements } from '../statement/syntax.js';
@@ -6,6 +13,7 @@ import { READS_TABLE, RUNS_TEXT, TAKES_TYPE_NAME } from './builtin-functions.js'
 import type { Catalog } from './catalog.js';
 import type { FunctionEntry } from './entries.js';
 import { ObjectJudge, type Mode } from './object-judge.js';
+import { fittingOverloads, type KnownArgument } from './overloads.js';
 
 /** Says of what statements mention what keeps them from a replica. */
 export class NameJudge {
@@ -18,8 +26,13 @@ export class NameJudge {
       catalog,
       safeFunctions,
       judgeReadings: (readings, mode, path) =>
-        readings.flatMap((reading) => this.judge(mode === 'plan' ? { ...reading, mode } : reading, path)),
+        readings.flatMap((reading) => {
+          // What looks like a column may be a variable there.
+          const mentions = reading.mentions && { ...reading.mentions, readsTablesOnly: false };
+          return this.judge({ ...reading, mentions, ...(mode === 'plan' && { mode }) }, path);
+        }),
     });
+    this.#objects.prepare();
   }
 
   /** Every obstacle in a statement: by its syntax, and by what its names mean. */
@@ -29,7 +42,7 @@ export class NameJudge {
     if (!mentions) return found.filter((obstacle) => obstacle !== undefined);
     const isWritten = mentions.deeds.some(({ reason }) => reason === 'write');
     found.push(this.#objects.anyStatement(mode));
-    for (const call of mentions.functions) found.push(...this.#call(call, mode, path));
+    for (const call of mentions.functions) found.push(...this.#call(call, mentions, mode, path));
     for (const name of mentions.relations) {
       const relation = this.#catalog.relation(name, path);
       found.push(
@@ -39,17 +52,26 @@ export class NameJudge {
       );
     }
     for (const name of mentions.types) found.push(this.#type(name, mode, path));
-    for (const use of mentions.operators) found.push(...this.#operator(use, mode, path));
+    for (const use of mentions.operators) found.push(...this.#operator(use, mentions, mode, path));
     found.push(this.#cast(mentions, mode, path));
     for (const projection of mentions.projections) found.push(...this.#projection(projection, mode, path));
     return found.filter((obstacle) => obstacle !== undefined);
   }
 
-  #call(call: FunctionCall, mode: Mode, path: readonly string[]): readonly (Obstacle | undefined)[] {
-    const candidates = this.#catalog.functions(call, path);
+  #call(
+    call: FunctionCall,
+    mentions: Mentions,
+    mode: Mode,
+    path: readonly string[],
+  ): readonly (Obstacle | undefined)[] {
+    const candidates = fittingOverloads(
+      this.#catalog.functions(call, path),
+      call.isVariadic ? [] : this.#known(call.arguments, mentions, path),
+      (from, to) => this.#catalog.canCoerce(from, to),
+    );
     const asType = call.argumentCount === 1 ? this.#catalog.type(call, path) : undefined;
     const cast = asType && this.#objects.type(asType.oid, mode);
-    if (candidates.length === 0) {
+    if (this.#catalog.functions(call, path).length === 0) {
       const isColumn = call.argumentCount === 1 && this.#isColumn(call.name);
       return asType || isColumn ? [cast] : [unknown('function', call)];
     }
@@ -73,7 +95,9 @@ export class NameJudge {
   ): readonly (Obstacle | undefined)[] | undefined {
     if (!candidates.every(({ isBuiltin, extension }) => isBuiltin || extension !== undefined))
       return undefined;
-    if (name === 'set_config' && booleans[2] !== true && mode === 'run') {
+    if (name === 'set_config' && mode === 'run') {
+      // It ends with the statement's own transaction.
+      if (booleans[2] === true) return [];
       const remedy = 'use getConnection(), or transaction() with SET LOCAL';
       return [{ kind: 'session', reason: 'setting', detail: 'set_config()', remedy }];
     }
@@ -117,9 +141,17 @@ export class NameJudge {
     return this.#objects.cast(targets, [...named, ...tables, ...results], mode);
   }
 
-  #operator(use: OperatorUse, mode: Mode, path: readonly string[]): readonly (Obstacle | undefined)[] {
-    const own = this.#catalog.operators(use, path);
-    if (own.length > 0) return own.map(({ oid }) => this.#objects.operator(oid, mode));
+  #operator(
+    use: OperatorUse,
+    mentions: Mentions,
+    mode: Mode,
+    path: readonly string[],
+  ): readonly (Obstacle | undefined)[] {
+    const named = this.#catalog.operators(use, path);
+    const own = fittingOverloads(named, this.#known(use.arguments, mentions, path), (from, to) =>
+      this.#catalog.canCoerce(from, to),
+    );
+    if (named.length > 0) return own.map(({ oid }) => this.#objects.operator(oid, mode, mentions.negates));
     return [this.#catalog.hasBuiltinOperator(use) ? undefined : unknown('operator', use)];
   }
 
@@ -139,13 +171,38 @@ export class NameJudge {
     return candidates.map(({ oid }) => this.#objects.function(oid, mode));
   }
 
+  /** What is known of the arguments of a call; of a column, all that columns of its name can be. */
+  #known(
+    given: readonly Argument[],
+    { readsTablesOnly, aliases }: Mentions,
+    path: readonly string[],
+  ): readonly KnownArgument[] {
+    return given.map((argument) => {
+      switch (argument.kind) {
+        case 'untyped':
+          return 'untyped';
+        case 'typed': {
+          const type = this.#catalog.type(argument.type, path);
+          return type && [type.oid];
+        }
+        case 'column': {
+          if (!readsTablesOnly || aliases.has(argument.name)) return undefined;
+          const types = this.#catalog.columnTypes(argument.name);
+          return types.length > 0 ? types : undefined;
+        }
+        case 'other':
+          return undefined;
+      }
+    });
+  }
+
   #takesRow(type: number): boolean {
     const kind = this.#catalog.typeByOid(type)?.kind;
     return kind === 'c' || kind === 'p';
   }
 
   #isColumn(name: string): boolean {
-    return this.#catalog.entries.own.columnNames.has(name);
+    return this.#catalog.columnTypes(name).length > 0;
   }
 }
 

@@ -53,6 +53,17 @@ export class ObjectJudge {
     };
   }
 
+  /**
+   * Judges the types first, before any question: functions decide over types, and types over functions. A
+   * second round takes in what the first has found.
+   */
+  prepare(): void {
+    for (let round = 0; round < 2; round++) {
+      for (const types of Object.values(this.#types)) types.load();
+      for (const [key, verdict] of this.#verdicts) if (!verdict) this.#verdicts.delete(key);
+    }
+  }
+
   function(oid: number, mode: Mode): Obstacle | undefined {
     const entry = this.#catalog.functionByOid(oid);
     return entry && this.#once(`function ${mode} ${oid}`, () => this.#judgeFunction(entry, mode));
@@ -81,9 +92,12 @@ export class ObjectJudge {
     return this.#types[mode].cast(targets, held);
   }
 
-  operator(oid: number, mode: Mode): Obstacle | undefined {
+  operator(oid: number, mode: Mode, negates = true): Obstacle | undefined {
     const entry = this.#catalog.operatorByOid(oid);
-    return entry && this.function(entry.function, mode);
+    if (!entry) return undefined;
+    const substitutes = [entry.commutator, ...(negates ? [entry.negator] : [])];
+    const relatives = substitutes.map((relative) => this.#catalog.operatorByOid(relative));
+    return this.#firstOf([entry, ...relatives], (used) => used && this.function(used.function, mode));
   }
 
   /** Whether a cast between types of PostgreSQL's own, which any expression may imply, is unsafe. */
@@ -127,8 +141,7 @@ export class ObjectJudge {
       return isCalled ? (judgeServerFunction(entry, mode, name) ?? unproven(entry)) : undefined;
     if (entry.language === 'internal') {
       const original = this.#catalog.internal(entry.source);
-      if (original)
-        return judgeServerFunction({ ...original, volatility: 'v' }, isCalled ? 'run' : mode, name);
+      if (original) return isCalled ? judgeServerFunction(original, 'run', name) : undefined;
     }
     return this.#judgeBody(entry, mode, isCalled);
   }

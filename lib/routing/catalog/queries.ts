@@ -13,13 +13,14 @@ export type Share = 'own' | 'builtin';
 const references = (tree: string) => `(
   SELECT string_agg(DISTINCT found[1] || ' ' || found[2], ' ')
   FROM regexp_matches(${tree}::text,
-    ':(funcid|opfuncid|opno|aggfnoid|winfnoid|relid|resulttype|hasForUpdate) ([0-9]+|true)', 'g') AS found
+    ':(funcid|opfuncid|opno|eqop|sortop|aggfnoid|winfnoid|relid|resulttype|hasForUpdate) ([0-9]+|true)', 'g') AS found
 )`;
 
 const ofShare = (share: Share, oid: string) => `${oid} ${share === 'own' ? '>=' : '<'} ${FIRST_OWN_OID}`;
 
 export const ENVIRONMENT = `
-  SELECT current_setting('server_version_num') AS version, current_user::text AS role,
+  SELECT current_setting('server_version_num') AS version,
+    (current_setting('standard_conforming_strings') = 'on')::int AS standard_strings, current_user::text AS role,
     to_json(current_schemas(true))::text AS path`;
 
 export const functions = (share: Share): string => `
@@ -70,7 +71,9 @@ export const OWN = {
   children: `SELECT inhparent::text AS parent, inhrelid::text AS child FROM pg_inherits`,
   operators: `
     SELECT o.oid::text AS oid, n.nspname::text AS schema, o.oprname::text AS name,
-      CASE WHEN o.oprleft = 0 THEN 1 ELSE 2 END AS operands, o.oprcode::oid::text AS function
+      concat_ws(' ', NULLIF(o.oprleft, 0), o.oprright) AS parameters,
+      o.oprcode::oid::text AS function,
+      o.oprcom::text AS commutator, o.oprnegate::text AS negator
     FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
     WHERE o.oid >= ${FIRST_OWN_OID} AND o.oprcode <> 0`,
   casts: `
@@ -88,9 +91,6 @@ export const OWN = {
     SELECT DISTINCT i.indrelid::text AS relation, class.oid::text AS class
     FROM pg_index i CROSS JOIN LATERAL unnest(i.indclass::oid[]) AS class(oid)
     WHERE class.oid >= ${FIRST_OWN_OID}`,
-  columnNames: `
-    SELECT DISTINCT a.attname::text AS name FROM pg_attribute a
-    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid >= ${FIRST_OWN_OID}`,
   columnsLikeFunctions: `
     SELECT a.attrelid::text AS relation, a.attname::text AS name FROM pg_attribute a
     WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid >= ${FIRST_OWN_OID}
@@ -106,7 +106,10 @@ export const types = (share: Share): string => `
     ${
       share === 'own'
         ? `concat_ws(' ', t.typinput::oid, t.typoutput::oid, t.typreceive::oid, t.typsend::oid, t.typmodin::oid,
-      (SELECT concat_ws(' ', rngcanonical::oid, rngsubdiff::oid) FROM pg_range WHERE rngtypid = t.oid))`
+      (SELECT concat_ws(' ', r.rngcanonical::oid, r.rngsubdiff::oid,
+          (SELECT string_agg(p.amproc::oid::text, ' ') FROM pg_opclass c JOIN pg_amproc p
+            ON p.amprocfamily = c.opcfamily WHERE c.oid = r.rngsubopc))
+        FROM pg_range r WHERE r.rngtypid = t.oid))`
         : 'NULL'
     } AS functions,
     ${
@@ -116,6 +119,19 @@ export const types = (share: Share): string => `
     } AS checks
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   WHERE ${ofShare(share, 't.oid')}`;
+
+/** Every type that columns of a name have, whatever their tables. */
+export const columns = (share: Share): string => `
+  SELECT a.attname::text AS name, string_agg(DISTINCT a.atttypid::text, ' ') AS types
+  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+  WHERE ${ofShare(share, 'c.oid')} AND a.attnum > 0 AND NOT a.attisdropped
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S')
+  GROUP BY a.attname`;
+
+/** Between which types no cast needs to be written. */
+export const implicitCasts = (share: Share): string => `
+  SELECT castsource::text || ' ' || casttarget AS pair FROM pg_cast
+  WHERE ${ofShare(share, 'oid')} AND castcontext = 'i'`;
 
 export const OPERATOR_NAMES = `
   SELECT DISTINCT oprname::text AS name FROM pg_operator WHERE oid < ${FIRST_OWN_OID}`;

@@ -32,6 +32,8 @@ export function readReferences(text: string | null): References {
         relations.add(oid);
         break;
       case 'opno':
+      case 'eqop':
+      case 'sortop':
         operators.add(oid);
         break;
       case 'resulttype':

@@ -63,11 +63,16 @@ export class TypeJudge {
     return undefined;
   }
 
+  /** Nothing is unsafe about any type, as almost always. */
+  get #isQuiet(): boolean {
+    return this.#present?.size === 0 && this.#made.size === 0 && this.#explicit.length === 0;
+  }
+
   /** The type itself, what it is made of, and the columns of a row type. */
   #within(oid: number, judge: (oid: number) => Obstacle | undefined): Obstacle | undefined {
     if (this.#visiting.has(oid)) return undefined;
     const own = judge(oid);
-    if (own) return own;
+    if (own || this.#isQuiet) return own;
     const entry = this.#catalog.typeByOid(oid);
     if (!entry || (entry.isBuiltin && entry.relation === undefined && entry.parts.length === 0))
       return undefined;
@@ -88,8 +93,14 @@ export class TypeJudge {
   /** Casts come first of all, since what they call may take the types that they make. */
   #load(): Map<number, Obstacle> {
     if (this.#present) return this.#present;
-    const present = new Map<number, Obstacle>();
-    this.#present = present;
+    this.#present = new Map<number, Obstacle>();
+    return this.load();
+  }
+
+  /** Looks for unsafe types again: what was found before may make others unsafe. */
+  load(): Map<number, Obstacle> {
+    const present = new Map(this.#present);
+    this.#explicit.length = 0;
     const { casts, types, operatorClasses } = this.#catalog.entries.own;
     const isOwn = (oid: number) => this.#catalog.typeByOid(oid)?.isBuiltin === false;
     for (const { source, target, function: oid, isImplicit } of casts) {
@@ -119,6 +130,7 @@ export class TypeJudge {
       const found = isOwn(type) ? firstFound(functions, this.#judgeFunction) : undefined;
       if (found) present.set(type, found);
     }
+    this.#present = present;
     return present;
   }
 }

@@ -1,3 +1,4 @@
+import { argumentOf } from './arguments.js';
 import type { Obstacle } from './statement-class.js';
 import {
   asList,
@@ -22,7 +23,16 @@ export interface RelationName extends Name {
   readonly isOnly: boolean;
 }
 
+/** What the text tells of an argument's type. */
+export type Argument =
+  | { readonly kind: 'typed'; readonly type: Name }
+  /** A text literal or NULL, whose type the call decides. */
+  | { readonly kind: 'untyped' }
+  | { readonly kind: 'column'; readonly name: string }
+  | { readonly kind: 'other' };
+
 export interface FunctionCall extends Name {
+  readonly arguments: readonly Argument[];
   readonly argumentCount: number;
   /** `VARIADIC`: the last argument stands for any number. */
   readonly isVariadic: boolean;
@@ -34,6 +44,7 @@ export interface FunctionCall extends Name {
 
 export interface OperatorUse extends Name {
   readonly operands: 1 | 2;
+  readonly arguments: readonly Argument[];
 }
 
 /** `x.name` or `(x).name`: a column, else a function called on `x`. */
@@ -52,6 +63,12 @@ export interface Mentions {
   readonly types: readonly Name[];
   readonly operators: readonly OperatorUse[];
   readonly projections: readonly Projection[];
+  /** Every column that it reads is a table's: none is made in a subquery or by a function. */
+  readonly readsTablesOnly: boolean;
+  /** It holds a NOT, for which the planner may take an operator's negator. */
+  readonly negates: boolean;
+  /** What tables go by in it. */
+  readonly aliases: ReadonlySet<string>;
   /** What the syntax alone tells. */
   readonly deeds: readonly Obstacle[];
 }
@@ -90,8 +107,14 @@ class Collector {
   /** Undefined for a name that stands for several things. */
   readonly #aliases = new Map<string, Name | undefined>();
 
+  #readsTablesOnly = true;
+  #negates = false;
+
   finish(): Mentions {
     return {
+      readsTablesOnly: this.#readsTablesOnly,
+      negates: this.#negates,
+      aliases: new Set(this.#aliases.keys()),
       functions: this.#functions,
       relations: this.#relations,
       types: this.#types,
@@ -151,6 +174,9 @@ class Collector {
       case 'SubLink':
         if (node['testexpr'] !== undefined) this.#operator(node['operName'], 2, '=');
         break;
+      case 'BoolExpr':
+        if (node['boolop'] === 'NOT_EXPR') this.#negates = true;
+        break;
       case 'CaseExpr':
         if (node['arg'] !== undefined) this.#operator(undefined, 2, '=');
         break;
@@ -185,7 +211,9 @@ class Collector {
     const scope = this.#withNames(node['withClause'], outer);
     const into = asNode(asNode(node['intoClause'])['rel']);
     if (typeof into['relname'] === 'string') this.#deeds.push(selectInto(into));
-    this.#fields(node, scope, ['withClause', 'intoClause']);
+    // Without a table there is no row to lock.
+    const locks = node['fromClause'] === undefined ? ['lockingClause'] : [];
+    this.#fields(node, scope, ['withClause', 'intoClause', ...locks]);
   }
 
   /** What follows a WITH sees its names; its queries see those before them, and with RECURSIVE all. */
@@ -194,6 +222,7 @@ class Collector {
     const expressions = asList(clause['ctes']).map((item) => asNode(asNode(item)['CommonTableExpr']));
     const names = expressions.map((expression) => asText(expression['ctename']) ?? '');
     for (const name of names) this.#aliases.set(name, undefined);
+    this.#readsTablesOnly = false;
     const all = new Set([...outer, ...names]);
     for (const [index, expression] of expressions.entries()) {
       const before = new Set([...outer, ...names.slice(0, index)]);
@@ -206,6 +235,7 @@ class Collector {
     const name = asText(node['relname']) ?? '';
     const schema = asText(node['schemaname']);
     const alias = asText(asNode(node['alias'])['aliasname']) ?? name;
+    if (asNode(node['alias'])['colnames'] !== undefined) this.#readsTablesOnly = false;
     if (schema === undefined && scope.has(name)) {
       this.#aliases.set(alias, undefined);
       return;
@@ -235,6 +265,8 @@ class Collector {
       isVariadic: node['func_variadic'] === true,
       texts: values.map(literalText),
       booleans: values.map(literalBoolean),
+      // What is given by name may stand anywhere.
+      arguments: values.some((value) => tagOf(value).tag === 'NamedArgExpr') ? [] : values.map(argumentOf),
     });
   }
 
@@ -242,16 +274,21 @@ class Collector {
     const operands = node['lexpr'] === undefined ? 1 : 2;
     const between = BETWEEN[asText(node['kind']) ?? ''];
     if (between) for (const name of between) this.#operator(undefined, 2, name);
-    else this.#operator(node['name'], operands);
+    else {
+      const given = node['kind'] === 'AEXPR_OP' ? [node['lexpr'], node['rexpr']].slice(2 - operands) : [];
+      this.#operator(node['name'], operands, undefined, given.map(argumentOf));
+    }
   }
 
-  #operator(name: unknown, operands: 1 | 2, otherwise?: string): void {
+  #operator(name: unknown, operands: 1 | 2, otherwise?: string, given: readonly Argument[] = []): void {
     const path = words(name);
     const last = path.at(-1) ?? otherwise;
-    if (last !== undefined) this.#operators.push({ schema: path.at(-2), name: last, operands });
+    if (last !== undefined)
+      this.#operators.push({ schema: path.at(-2), name: last, operands, arguments: given });
   }
 
   #hide(alias: unknown): void {
+    this.#readsTablesOnly = false;
     const name = asText(asNode(alias)['aliasname']);
     if (name !== undefined) this.#aliases.set(name, undefined);
   }

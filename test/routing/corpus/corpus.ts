@@ -31,7 +31,6 @@ export function products(): Entry[] {
     `lying_stable()::int`,
     `lying_nested(4)`,
     `writes_in_loop(1)`,
-    `(SELECT last_value FROM seq)::int`,
     `(5::writing_domain)::int`,
     `(1 === 1)::int`,
     `(SELECT t FROM writing_view)`,

@@ -175,6 +175,72 @@ SELECT $tag$ UPDATE users SET x = 1; $tag$
 SELECT E'\'; DROP TABLE users; --'
 SELECT 1 -- ; DELETE FROM users
 SELECT 1 /* ; DELETE FROM users; */
+SELECT assigns_row()
+SELECT calls_proc()
+SELECT * FROM writes_in_query_execute()
+SELECT writes_in_dynamic_loop()
+SELECT writes_in_open()
+SELECT writes_in_else(1)
+SELECT writes_in_while()
+SELECT writes_in_foreach()
+SELECT writes_in_case_else(1)
+SELECT writes_in_exit()
+SELECT writes_in_raise_option()
+SELECT writes_in_cursor_argument()
+SELECT writes_in_subscript()
+SELECT writes_by_domain()
+SELECT writes_in_using()
+SELECT writes_in_return_next()
+SELECT writes_in_bounds()
+SELECT writes_in_nested_block()
+SELECT writes_second()
+SELECT writes_atomic()
+SELECT reads_atomic(1)
+SELECT lying_dynamic()
+SELECT f.touch FROM (SELECT u AS f FROM users u LIMIT 1) AS x(f)
+SELECT (x.u).touch FROM (SELECT u FROM users u LIMIT 1) x
+SELECT u.polymorphic IS NOT NULL FROM users u WHERE id = 1
+SELECT public.users.touch FROM public.users WHERE id = 1
+SELECT u.tags, u.data, u.age FROM users u, touchable t WHERE u.id = t.id
+SELECT id FROM policy_free
+SELECT id FROM last_value_view WHERE id = 1
+SELECT n FROM last_value_view WHERE id = 1
+SELECT * FROM with_unlogged_leaf
+SELECT NOT (1 <~> 2)
+SELECT 1 <~> 2
+SELECT id FROM users WHERE NOT (id <~> 3)
+SELECT id FROM users WHERE id = ANY (ARRAY(SELECT touch_int(1)))
+SELECT * FROM unnest(ARRAY[touch_int(1), 2]) WITH ORDINALITY
+SELECT * FROM generate_series(1, touch_int(2))
+SELECT * FROM xmltable('/a' PASSING touch_text('<a/>')::xml COLUMNS v text PATH '.')
+SELECT * FROM json_table(touch_text('{}')::json, '$' COLUMNS (a int PATH '$.a')) j
+SELECT extract(year FROM date '2024-01-01' + touch_int(1))
+SELECT 'a' LIKE touch_text('a')
+SELECT overlay(touch_text('abc') placing 'x' from 1)
+SELECT touch_text('a') COLLATE "C"
+SELECT json_build_object('a', touch_int(1))
+SELECT json_object('a' VALUE touch_int(1))
+SELECT json_arrayagg(touch_int(1))
+SELECT xmlelement(name a, touch_text('b'))
+SELECT (SELECT max(x) FROM (SELECT touch_int(id) AS x FROM tree) q)
+SELECT string_agg(touch_text(label), ',' ORDER BY id) FROM tree
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY touch_int(id)) FROM tree
+SELECT max(id) FILTER (WHERE touch_bool(id)) FROM tree
+SELECT id FROM tree GROUP BY ROLLUP (id, touch_int(id))
+SELECT ROW(touch_int(1), 2) = ROW(1, 2)
+SELECT touch_int(1) IS DISTINCT FROM 2
+SELECT NOT touch_bool(1)
+SELECT id, lead(touch_int(id)) OVER (ORDER BY id) FROM tree
+SELECT * FROM tree ORDER BY touch_int(id) USING <
+SELECT id FROM tree LIMIT touch_int(1)
+SELECT -touch_int(1)
+SELECT touch_int(1)::text::int
+SELECT (touch_text('a'))::varchar(3)
+SELECT COALESCE((SELECT 1), touch_int(1))
+SELECT CASE touch_int(1) WHEN 1 THEN 2 END
+SELECT upper('x' || 'y')
+SELECT lower('ABC')
+SELECT max(id), min(name) FROM users
 -- operators, casts, domains
 SELECT 1 === 2
 SELECT 1 OPERATOR(public.===) 2
