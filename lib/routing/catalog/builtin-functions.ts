@@ -45,6 +45,8 @@ export const RUNS_TEXT: Readonly<Record<string, number>> = {
   crosstab4: 0,
 };
 export const READS_TABLE: readonly string[] = ['table_to_xml', 'table_to_xml_and_xmlschema'];
+/** Reads every table of the schema that it is given. */
+export const READS_SCHEMA: readonly string[] = ['schema_to_xml', 'schema_to_xml_and_xmlschema'];
 /** These read what their arguments say, in ways that nothing here follows. */
 export const READS_ANYTHING =
   /^((schema|database)_to_xml(_and_xmlschema)?|xpath_table|connectby|crosstab_hash|dblink.*)$/;

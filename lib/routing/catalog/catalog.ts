@@ -100,6 +100,11 @@ export class Catalog {
     return first(path, (schema) => named?.find((relation) => relation.schema === schema));
   }
 
+  /** Tables and views; of the user's own. */
+  relationsIn(schema: string): readonly RelationEntry[] {
+    return this.entries.own.relations.filter((entry) => entry.schema === schema && /[rpvm]/.test(entry.kind));
+  }
+
   type(name: Name, path = this.entries.searchPath): TypeEntry | undefined {
     const named = this.#types.get(name.name);
     if (name.schema !== undefined) return named?.find(({ schema }) => schema === name.schema);

@@ -9,7 +9,7 @@ import type {
 import { readStatement, type Reading } from '../statement/reading.js';
 import type { Obstacle } from '../statement/statement-class.js';
 import { parseStatements } from '../statement/syntax.js';
-import { READS_TABLE, RUNS_TEXT, TAKES_TYPE_NAME } from './builtin-functions.js';
+import { READS_SCHEMA, READS_TABLE, RUNS_TEXT, TAKES_TYPE_NAME } from './builtin-functions.js';
 import type { Catalog } from './catalog.js';
 import type { FunctionEntry } from './entries.js';
 import { ObjectJudge, type Mode } from './object-judge.js';
@@ -105,6 +105,8 @@ export class NameJudge {
       const type = texts[1] === undefined ? undefined : typeNamed(texts[1]);
       return [type ? this.#type(type, mode, path) : this.#objects.anyType];
     }
+    if (READS_SCHEMA.includes(name) && texts[0] !== undefined)
+      return this.#catalog.relationsIn(texts[0]).map(({ oid }) => this.#objects.relation(oid, mode));
     const table = READS_TABLE.includes(name) ? texts[0] : undefined;
     const text = table === undefined ? texts[RUNS_TEXT[name] ?? -1] : `TABLE ${table}`;
     if (text === undefined) return undefined;
