@@ -1,5 +1,5 @@
 import { readSqlBody, readStatement, type Reading } from '../statement/reading.js';
-import { mentionsOf } from '../statement/mentions.js';
+import { mentionsOf } from '../statement/collect-mentions.js';
 import {
   asList,
   asNode,

@@ -1,4 +1,6 @@
-import { isTemporary, mentionsOf, temporaryObject, type Mentions } from './mentions.js';
+import { mentionsOf } from './collect-mentions.js';
+import type { Mentions } from './mentions.js';
+import { isTemporary, temporaryObject } from './temporary-object.js';
 import type { Obstacle, PrimaryReason, SessionReason } from './statement-class.js';
 import { asList, asNode, asText, literalBoolean, tagOf, type Node } from './syntax.js';
 

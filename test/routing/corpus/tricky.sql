@@ -448,7 +448,7 @@ SELECT statement_timestamp() IS NULL, transaction_timestamp() IS NULL, now() IS 
 SELECT current_date IS NULL, current_timestamp IS NULL, localtime IS NULL, current_user, session_user
 SELECT pg_relation_size('users')
 SELECT pg_total_relation_size('users'), pg_table_size('users'), pg_indexes_size('users')
-SELECT pg_size_pretty(pg_database_size(current_database()))
+SELECT pg_size_pretty(pg_database_size(current_database())) -- node
 SELECT pg_sleep(0)
 SELECT pg_sleep_for('0')
 SELECT pg_is_in_recovery() -- node
