@@ -21,12 +21,19 @@ export interface FunctionBody {
 
 /** Reads a CREATE FUNCTION, or a DO, in SQL or PL/pgSQL; undefined where the parser can't. */
 export function readBody(definition: string, language: string): FunctionBody | undefined {
-  try {
-    return language === 'sql' ? readSql(definition) : readPlPgSql(definition);
-  } catch {
-    return undefined;
+  // The parser here knows no table, and takes a row for a single value; a record has any field.
+  const texts = language === 'sql' ? [definition] : [definition, definition.replaceAll(ROW_TYPE, 'record')];
+  for (const text of texts) {
+    try {
+      return language === 'sql' ? readSql(text) : readPlPgSql(text);
+    } catch {
+      continue;
+    }
   }
+  return undefined;
 }
+
+const ROW_TYPE = /[\w$."]+%rowtype\b/gi;
 
 function readSql(definition: string): FunctionBody {
   const [statement] = parseStatements(definition);

@@ -82,6 +82,7 @@ export class NameJudge {
       ...candidates.flatMap(({ oid }) => [
         this.#objects.function(oid, mode),
         this.#objects.defaults(oid, call.argumentCount, mode),
+        ...call.texts.map((text) => (text === undefined ? undefined : this.#objects.given(oid, text, mode))),
       ]),
     ];
   }

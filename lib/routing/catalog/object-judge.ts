@@ -160,14 +160,27 @@ export class ObjectJudge {
     if (found) return within(entry, found);
     if (body && !body.hasHiddenParts) return undefined;
     if (volatility === 'v') return isCalled ? unproven(entry) : undefined;
-    return definition === null ? undefined : within(entry, this.#suspect(entry, definition));
+    return definition === null
+      ? undefined
+      : within(entry, this.#suspect(definition.slice(definition.indexOf('AS ')), entry.name));
   }
 
-  /** The words of a text that is put together at run time: one that names something unsafe may call it. */
-  #suspect(entry: FunctionEntry, definition: string): Obstacle | undefined {
-    const source = definition.slice(definition.indexOf('AS '));
-    for (const word of new Set(source.toLowerCase().match(/[a-z_][\w$]*/g))) {
-      if (word === entry.name) continue;
+  /** Of a text given to a function that may run what it is given. */
+  given(oid: number, text: string, mode: Mode): Obstacle | undefined {
+    const entry = this.#catalog.functionByOid(oid);
+    if (!entry || entry.definition === null || !this.#hasHiddenParts(entry, entry.definition))
+      return undefined;
+    return mode === 'run' || entry.volatility !== 'v' ? this.#suspect(text) : undefined;
+  }
+
+  #hasHiddenParts({ language }: FunctionEntry, definition: string): boolean {
+    return readBody(definition, language)?.hasHiddenParts !== false;
+  }
+
+  /** The words of what is put together at run time: one that names something unsafe may call it. */
+  #suspect(text: string, except?: string): Obstacle | undefined {
+    for (const word of new Set(text.toLowerCase().match(/[a-z_][\w$]*/g))) {
+      if (word === except) continue;
       const named = this.#catalog.functions({ name: word });
       const found =
         this.#firstOf(named, ({ oid }) => this.function(oid, 'run')) ??

@@ -166,3 +166,12 @@ CREATE FUNCTION writes_in_nested_block() RETURNS int LANGUAGE plpgsql AS $$ BEGI
 CREATE FUNCTION writes_second() RETURNS int LANGUAGE sql AS $$ SELECT 1; INSERT INTO log (what) VALUES ('second'); SELECT 2 $$;
 CREATE FUNCTION writes_atomic() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; INSERT INTO log (what) VALUES ('atomic'); SELECT 2; END;
 CREATE FUNCTION reads_atomic(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT a + 2; END;
+CREATE FUNCTION runs_text(t text) RETURNS int STABLE LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN EXECUTE t INTO n; RETURN n; END $$;
+CREATE FUNCTION assigns_rowtype() RETURNS int LANGUAGE plpgsql AS $$ DECLARE u users%ROWTYPE; BEGIN SELECT * INTO u FROM users WHERE id = 1; u.age := 5; RETURN u.age; END $$;
+CREATE FUNCTION writes_rowtype() RETURNS int LANGUAGE plpgsql AS $$ DECLARE u users%ROWTYPE; BEGIN SELECT * INTO u FROM users WHERE id = 1; u.age := touch_int(1); RETURN u.age; END $$;
+CREATE TYPE inner_type AS (x int);
+CREATE FUNCTION touch_inner(i inner_type) RETURNS int LANGUAGE sql AS $$ INSERT INTO log (what) VALUES ('i') RETURNING 1 $$;
+CREATE TABLE holds_inner (id int, i inner_type);
+INSERT INTO holds_inner VALUES (1, ROW(5));
+CREATE FUNCTION touch_record(r record) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log (what) VALUES ('r'); RETURN 1; END $$;
+CREATE FUNCTION touch_any(r anyelement) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log (what) VALUES ('r'); RETURN 1; END $$;

@@ -176,6 +176,27 @@ SELECT E'\'; DROP TABLE users; --'
 SELECT 1 -- ; DELETE FROM users
 SELECT 1 /* ; DELETE FROM users; */
 SELECT assigns_row()
+SELECT assigns_rowtype()
+SELECT writes_rowtype()
+SELECT runs_text('SELECT count(*)::int FROM users')
+SELECT runs_text('SELECT touch_int(1)')
+SELECT runs_text('SELECT nextval(''seq'')::int')
+SELECT (i).touch_inner FROM holds_inner
+SELECT holds_inner.i.touch_inner FROM holds_inner
+SELECT (h.i).x, (h.i).touch_inner FROM holds_inner h
+SELECT (h.i).x FROM holds_inner h
+SELECT u.touch_record FROM users u WHERE id = 1
+SELECT u.touch_any FROM users u WHERE id = 1
+SELECT x.touch_record FROM (SELECT 1 AS a) x
+SELECT (1).touch_any
+SELECT ('a'::text).touch_text
+SELECT (u.name).touch_text FROM users u WHERE id = 1
+SELECT (1::bigint).pg_advisory_xact_lock
+SELECT max(name COLLATE "C") FROM users
+SELECT u.* FROM users u WHERE (u.*) = (u.*) AND id = 1
+SELECT g FROM generate_series(1, 2) g
+SELECT float8 '1', int8 '5', interval '1' year, timestamp(3) with time zone '2024-01-01 00:00+00'
+SELECT point(1, 2), float8(3), text(5), "numeric"(5), date('2024-01-01')
 SELECT calls_proc()
 SELECT * FROM writes_in_query_execute()
 SELECT writes_in_dynamic_loop()
