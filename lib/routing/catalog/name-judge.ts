@@ -64,17 +64,17 @@ export class NameJudge {
     mode: Mode,
     path: readonly string[],
   ): readonly (Obstacle | undefined)[] {
-    const candidates = fittingOverloads(
-      this.#catalog.functions(call, path),
+    const named = this.#catalog.functions(call, path);
+    const asType = call.argumentCount === 1 ? this.#catalog.type(call, path) : undefined;
+    const cast = asType && this.#objects.type(asType.oid, mode);
+    if (named.length === 0) return [asType ? cast : unknown('function', call)];
+    const fitting = fittingOverloads(
+      named,
       call.isVariadic ? [] : this.#known(call.arguments, mentions, path),
       (from, to) => this.#catalog.canCoerce(from, to),
     );
-    const asType = call.argumentCount === 1 ? this.#catalog.type(call, path) : undefined;
-    const cast = asType && this.#objects.type(asType.oid, mode);
-    if (this.#catalog.functions(call, path).length === 0) {
-      const isColumn = call.argumentCount === 1 && this.#isColumn(call.name);
-      return asType || isColumn ? [cast] : [unknown('function', call)];
-    }
+    // If none fits, something about the types is not what it seems.
+    const candidates = fitting.length > 0 ? fitting : named;
     const special = this.#special(call, candidates, mode, path);
     if (special) return special;
     return [
@@ -103,14 +103,18 @@ export class NameJudge {
       return [{ kind: 'session', reason: 'setting', detail: 'set_config()', remedy }];
     }
     if (TAKES_TYPE_NAME.includes(name)) {
-      const type = texts[1] === undefined ? undefined : typeNamed(texts[1]);
-      return [type ? this.#type(type, mode, path) : this.#objects.anyType];
+      const cast = texts[1] === undefined ? undefined : `SELECT NULL::${texts[1]}`;
+      return (cast === undefined ? undefined : this.#text(cast, mode, path)) ?? [this.#objects.anyType];
     }
     if (READS_SCHEMA.includes(name) && texts[0] !== undefined)
       return this.#catalog.relationsIn(texts[0]).map(({ oid }) => this.#objects.relation(oid, mode));
     const table = READS_TABLE.includes(name) ? texts[0] : undefined;
     const text = table === undefined ? texts[RUNS_TEXT[name] ?? -1] : `TABLE ${table}`;
-    if (text === undefined) return undefined;
+    return text === undefined ? undefined : this.#text(text, mode, path);
+  }
+
+  /** Statements within a literal; undefined where they can't be parsed. */
+  #text(text: string, mode: Mode, path: readonly string[]): readonly Obstacle[] | undefined {
     try {
       const readings = parseStatements(text).map(readStatement);
       return readings.flatMap((reading) => this.judge({ ...reading, mode }, path));
@@ -203,16 +207,6 @@ export class NameJudge {
     const kind = this.#catalog.typeByOid(type)?.kind;
     return kind === 'c' || kind === 'p';
   }
-
-  #isColumn(name: string): boolean {
-    return this.#catalog.columnTypes(name).length > 0;
-  }
-}
-
-function typeNamed(text: string): Name | undefined {
-  const [name, schema, ...rest] = text.trim().split('.').toReversed();
-  if (name === undefined || rest.length > 0 || !/^[\w ]+$/.test(name)) return undefined;
-  return { schema, name: name.toLowerCase() };
 }
 
 function unknown(kind: string, { schema, name }: Name): Obstacle {

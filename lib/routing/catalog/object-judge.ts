@@ -41,6 +41,7 @@ export class ObjectJudge {
   readonly #parts: ObjectJudgeParts;
   readonly #types: Readonly<Record<Mode, TypeJudge>>;
   readonly #verdicts = new Map<string, Obstacle | undefined>();
+  readonly #hidden = new Map<number, boolean>();
   readonly #underWay = new Set<string>();
   #metOneUnderWay = false;
 
@@ -173,8 +174,12 @@ export class ObjectJudge {
     return mode === 'run' || entry.volatility !== 'v' ? this.#suspect(text) : undefined;
   }
 
-  #hasHiddenParts({ language }: FunctionEntry, definition: string): boolean {
-    return readBody(definition, language)?.hasHiddenParts !== false;
+  #hasHiddenParts({ oid, language }: FunctionEntry, definition: string): boolean {
+    const known = this.#hidden.get(oid);
+    if (known !== undefined) return known;
+    const found = readBody(definition, language)?.hasHiddenParts !== false;
+    this.#hidden.set(oid, found);
+    return found;
   }
 
   /** The words of what is put together at run time: one that names something unsafe may call it. */

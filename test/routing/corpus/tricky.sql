@@ -287,6 +287,9 @@ SELECT 5::plain_domain
 SELECT NULL::pair
 SELECT (ROW(1, 'b')::pair).b
 SELECT pg_input_is_valid('5', 'writing_domain')
+SELECT pg_input_is_valid('5', 'integer'), pg_input_is_valid('x', 'numeric(10,2)'), pg_input_is_valid('{1}', 'int4[]')
+SELECT pg_input_is_valid('{5}', 'writing_domain[]')
+SELECT pg_input_is_valid(name, note) FROM users u JOIN orders o ON o.user_id = u.id WHERE false
 SELECT writing_domain(5)
 SELECT json_populate_record(NULL::pair_with_domain, '{"a":1,"w":2}')
 SELECT jsonb_populate_record(NULL::pair, '{"a":1,"b":"x"}')
