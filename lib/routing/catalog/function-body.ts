@@ -1,0 +1,128 @@
+import { readSqlBody, readStatement, type Reading } from '../statement/reading.js';
+import { mentionsOf } from '../statement/collect-mentions.js';
+import {
+  asList,
+  asNode,
+  asText,
+  isNode,
+  literalText,
+  parsePlPgSql,
+  parseStatements,
+  tagOf,
+  type Node,
+} from '../statement/syntax.js';
+
+/** What the text of a function shows of what it does. */
+export interface FunctionBody {
+  readonly readings: readonly Reading[];
+  /** Some of what it runs is made up as it runs. */
+  readonly hasHiddenParts: boolean;
+}
+
+/** Reads a CREATE FUNCTION, or a DO, in SQL or PL/pgSQL; undefined where the parser can't. */
+export function readBody(definition: string, language: string): FunctionBody | undefined {
+  // The parser here knows no table, and takes a row for a single value; a record has any field.
+  const texts = language === 'sql' ? [definition] : [definition, definition.replaceAll(ROW_TYPE, 'record')];
+  for (const text of texts) {
+    try {
+      return language === 'sql' ? readSql(text) : readPlPgSql(text);
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
+
+const ROW_TYPE = /[\w$."]+%rowtype\b/gi;
+
+function readSql(definition: string): FunctionBody {
+  const [statement] = parseStatements(definition);
+  const { fields } = tagOf(statement);
+  const statements: Node[] = [...readSqlBody(fields['sql_body'])].filter((node) => tagOf(node).tag !== '');
+  for (const item of asList(fields['options'])) {
+    const option = asNode(asNode(item)['DefElem']);
+    if (option['defname'] !== 'as') continue;
+    const source = asText(asNode(asNode(firstItem(option['arg']))['String'])['sval']) ?? '';
+    statements.push(...parseStatements(source));
+  }
+  return { readings: statements.map(readPart), hasHiddenParts: false };
+}
+
+function firstItem(list: unknown): unknown {
+  return asList(asNode(asNode(list)['List'])['items'])[0];
+}
+
+function readPart(statement: Node): Reading {
+  return 'Expression' in statement
+    ? { obstacles: [], mentions: mentionsOf(statement), mode: 'run', changesCatalog: false }
+    : readStatement(statement);
+}
+
+function readPlPgSql(definition: string): FunctionBody {
+  const readings: Reading[] = [];
+  let hasHiddenParts = false;
+  const visit = (value: unknown, key: string): void => {
+    if (Array.isArray(value)) for (const item of value) visit(item, key);
+    if (!isNode(value)) return;
+    const expression = value['PLpgSQL_expr'];
+    if (isNode(expression)) {
+      const parts = statementsOf(expression);
+      if (isDynamic(key)) {
+        const text = constantText(parts);
+        if (text === undefined) hasHiddenParts = true;
+        else readings.push(...parseStatements(text).map(readStatement));
+      }
+      readings.push(...parts.map(readStatement));
+      return;
+    }
+    const typeName = asText(asNode(value['PLpgSQL_type'])['typname']);
+    if (typeName !== undefined && !typeName.includes('%'))
+      readings.push(...parseStatements(`SELECT NULL::${typeName}`).map(readStatement));
+    for (const [name, field] of Object.entries(value)) {
+      const isExecute = /dynexecute|dynfors/i.test(key) && name === 'query';
+      visit(field, isExecute ? 'dynquery' : name);
+    }
+  };
+  visit(parsePlPgSql(definition), '');
+  return { readings, hasHiddenParts };
+}
+
+function isDynamic(key: string): boolean {
+  return key === 'dynquery';
+}
+
+const STATEMENT = 0;
+const EXPRESSION = 2;
+
+/** PL/pgSQL takes an expression for what follows SELECT, up to a FROM; an assignment's has its target before it. */
+function statementsOf(expression: Node): readonly Node[] {
+  const query = asText(expression['query']) ?? '';
+  switch (expression['parseMode'] ?? STATEMENT) {
+    case STATEMENT:
+      return parseStatements(query);
+    case EXPRESSION:
+      return parseStatements(`SELECT ${query}`);
+    default:
+      return parseStatements(`SELECT ${withoutAssignment(query)}`);
+  }
+}
+
+function withoutAssignment(assignment: string): string {
+  let depth = 0;
+  for (let index = 0; index < assignment.length; index++) {
+    const character = assignment[index];
+    if (character === '[' || character === '(') depth++;
+    else if (character === ']' || character === ')') depth--;
+    else if (depth === 0 && character === '=') {
+      const target = assignment.slice(0, assignment[index - 1] === ':' ? index - 1 : index);
+      return `${target}, ${assignment.slice(index + 1)}`;
+    }
+  }
+  throw new SyntaxError('an assignment without its sign');
+}
+
+/** The text of `SELECT 'text'`. */
+function constantText([statement]: readonly Node[]): string | undefined {
+  const [target] = asList(tagOf(statement).fields['targetList']);
+  return literalText(asNode(asNode(target)['ResTarget'])['val']);
+}

@@ -1,0 +1,279 @@
+import { strictest, type Obstacle, type PrimaryReason } from '../statement/statement-class.js';
+import { isHarmlessOfExtension, judgeBuiltin, READS_TABLE, RUNS_TEXT } from './builtin-functions.js';
+import type { Catalog } from './catalog.js';
+import type { FunctionEntry, RelationEntry } from './entries.js';
+import { readBody } from './function-body.js';
+import { FIRST_OWN_OID } from './queries.js';
+import type { References } from './references.js';
+import type { Reading } from '../statement/reading.js';
+import { TypeJudge } from './type-judge.js';
+
+export type Mode = Reading['mode'];
+
+/** Judges the statements of a function's body, with the names that its search_path gives them. */
+export type JudgeReadings = (
+  readings: readonly Reading[],
+  mode: Mode,
+  path: readonly string[],
+) => readonly Obstacle[];
+
+export interface ObjectJudgeParts {
+  readonly catalog: Catalog;
+  /** Functions that their users vouch for: `name` or `schema.name`. */
+  readonly safeFunctions: ReadonlySet<string>;
+  readonly judgeReadings: JudgeReadings;
+}
+
+export interface RelationUse {
+  readonly isWritten?: boolean;
+  /** Without the tables that inherit from it. */
+  readonly isOnly?: boolean;
+}
+
+const RELATION_KINDS: Readonly<Record<string, PrimaryReason>> = { S: 'sequence', f: 'foreign-table' };
+/** Its query ran when it was filled. */
+const MATERIALIZED = 'm';
+const PERSISTENCE: Readonly<Record<string, PrimaryReason>> = { u: 'unlogged-table', t: 'temporary-table' };
+
+/** Says of functions and relations of a catalog what keeps their callers and readers from a replica. */
+export class ObjectJudge {
+  readonly #catalog: Catalog;
+  readonly #parts: ObjectJudgeParts;
+  readonly #types: Readonly<Record<Mode, TypeJudge>>;
+  readonly #verdicts = new Map<string, Obstacle | undefined>();
+  readonly #hidden = new Map<number, boolean>();
+  readonly #underWay = new Set<string>();
+  #metOneUnderWay = false;
+
+  constructor(parts: ObjectJudgeParts) {
+    this.#catalog = parts.catalog;
+    this.#parts = parts;
+    this.#types = {
+      run: new TypeJudge(parts.catalog, (oid) => this.function(oid, 'run')),
+      plan: new TypeJudge(parts.catalog, (oid) => this.function(oid, 'plan')),
+    };
+  }
+
+  /**
+   * Judges the types first, before any question: functions decide over types, and types over functions. A
+   * second round takes in what the first has found.
+   */
+  prepare(): void {
+    for (let round = 0; round < 2; round++) {
+      for (const types of Object.values(this.#types)) types.load();
+      for (const [key, verdict] of this.#verdicts) if (!verdict) this.#verdicts.delete(key);
+    }
+  }
+
+  function(oid: number, mode: Mode): Obstacle | undefined {
+    const entry = this.#catalog.functionByOid(oid);
+    return entry && this.#once(`function ${mode} ${oid}`, () => this.#judgeFunction(entry, mode));
+  }
+
+  relation(oid: number, mode: Mode, use: RelationUse = {}): Obstacle | undefined {
+    const entry = this.#catalog.relationByOid(oid);
+    const key = `relation ${mode} ${use.isWritten === true} ${use.isOnly === true} ${oid}`;
+    return entry && this.#once(key, () => this.#judgeRelation(entry, mode, use));
+  }
+
+  /** Of the defaults that a call leaves to be filled in. */
+  defaults(oid: number, argumentCount: number, mode: Mode): Obstacle | undefined {
+    const entry = this.#catalog.functionByOid(oid);
+    if (!entry || argumentCount >= entry.declared) return undefined;
+    return within(entry, this.references(entry.defaults, mode));
+  }
+
+  /** Of a type that a statement names, by a cast or as a column. */
+  type(oid: number, mode: Mode): Obstacle | undefined {
+    return this.#types[mode].named(oid);
+  }
+
+  /** Of explicit casts to the types that a statement names, from those that it may hold. */
+  cast(targets: readonly number[], held: readonly number[], mode: Mode): Obstacle | undefined {
+    return this.#types[mode].cast(targets, held);
+  }
+
+  operator(oid: number, mode: Mode, negates = true): Obstacle | undefined {
+    const entry = this.#catalog.operatorByOid(oid);
+    if (!entry) return undefined;
+    const substitutes = [entry.commutator, ...(negates ? [entry.negator] : [])];
+    const relatives = substitutes.map((relative) => this.#catalog.operatorByOid(relative));
+    return this.#firstOf([entry, ...relatives], (used) => used && this.function(used.function, mode));
+  }
+
+  /** Whether a cast between types of PostgreSQL's own, which any expression may imply, is unsafe. */
+  anyStatement(mode: Mode): Obstacle | undefined {
+    return this.#types[mode].anyStatement;
+  }
+
+  /** Any type whose input does something; for functions that take a type's name as a text. */
+  get anyType(): Obstacle | undefined {
+    return this.#types.run.any;
+  }
+
+  /** Judges a thing once, though it may refer to itself: what is asked again meanwhile is not held against it. */
+  #once(key: string, judge: () => Obstacle | undefined): Obstacle | undefined {
+    if (this.#verdicts.has(key)) return this.#verdicts.get(key);
+    if (this.#underWay.has(key)) {
+      this.#metOneUnderWay = true;
+      return undefined;
+    }
+    this.#underWay.add(key);
+    const verdict = judge();
+    this.#underWay.delete(key);
+    // An acquittal that leans on another trial still under way holds only if that one ends so.
+    if (verdict || !this.#metOneUnderWay || this.#underWay.size === 0) this.#verdicts.set(key, verdict);
+    if (this.#underWay.size === 0) this.#metOneUnderWay = false;
+    return verdict;
+  }
+
+  #judgeFunction(entry: FunctionEntry, mode: Mode): Obstacle | undefined {
+    const { name, schema, isBuiltin, volatility } = entry;
+    const { safeFunctions } = this.#parts;
+    if (safeFunctions.has(name) || safeFunctions.has(`${schema}.${name}`)) return undefined;
+    if (isBuiltin) return judgeServerFunction(entry, mode, name);
+    if (isHarmlessOfExtension(entry.extension, name)) return undefined;
+    const isCalled = mode === 'run' || volatility !== 'v';
+    const made = this.#firstOf(entry.parts, (oid) => this.function(oid, mode));
+    const typed = isCalled ? this.#firstOf(entry.types, (oid) => this.#types[mode].named(oid)) : undefined;
+    if (made ?? typed) return within(entry, made ?? typed);
+    if (entry.kind === 'a') return undefined;
+    if (entry.extension !== undefined && (name in RUNS_TEXT || judgeBuiltin(name, volatility)))
+      return isCalled ? (judgeServerFunction(entry, mode, name) ?? unproven(entry)) : undefined;
+    if (entry.language === 'internal') {
+      const original = this.#catalog.internal(entry.source);
+      if (original) return isCalled ? judgeServerFunction(original, 'run', name) : undefined;
+    }
+    return this.#judgeBody(entry, mode, isCalled);
+  }
+
+  /**
+   * What the body shows counts, whatever the declaration: a function declared VOLATILE, as every one is that
+   * says nothing, may read only; one declared IMMUTABLE may call `nextval`. Where the body can't be seen
+   * through, the declaration is taken for true.
+   */
+  #judgeBody(entry: FunctionEntry, mode: Mode, isCalled: boolean): Obstacle | undefined {
+    const { definition, language, volatility } = entry;
+    if (!isCalled && language !== 'sql') return undefined;
+    const body = definition === null ? undefined : readBody(definition, language);
+    const path = entry.searchPath ?? this.#catalog.entries.searchPath;
+    const found = body && strictest(this.#parts.judgeReadings(body.readings, isCalled ? 'run' : mode, path));
+    if (found) return within(entry, found);
+    if (body && !body.hasHiddenParts) return undefined;
+    if (volatility === 'v') return isCalled ? unproven(entry) : undefined;
+    return definition === null
+      ? undefined
+      : within(entry, this.#suspect(definition.slice(definition.indexOf('AS ')), entry.name));
+  }
+
+  /** Of a text given to a function that may run what it is given. */
+  given(oid: number, text: string, mode: Mode): Obstacle | undefined {
+    const entry = this.#catalog.functionByOid(oid);
+    if (!entry || entry.definition === null || !this.#hasHiddenParts(entry, entry.definition))
+      return undefined;
+    return mode === 'run' || entry.volatility !== 'v' ? this.#suspect(text) : undefined;
+  }
+
+  #hasHiddenParts({ oid, language }: FunctionEntry, definition: string): boolean {
+    const known = this.#hidden.get(oid);
+    if (known !== undefined) return known;
+    const found = readBody(definition, language)?.hasHiddenParts !== false;
+    this.#hidden.set(oid, found);
+    return found;
+  }
+
+  /** The words of what is put together at run time: one that names something unsafe may call it. */
+  #suspect(text: string, except?: string): Obstacle | undefined {
+    for (const word of new Set(text.toLowerCase().match(/[a-z_][\w$]*/g))) {
+      if (word === except) continue;
+      const named = this.#catalog.functions({ name: word });
+      const found =
+        this.#firstOf(named, ({ oid }) => this.function(oid, 'run')) ??
+        this.#firstOf([this.#catalog.relation({ name: word })], (relation) =>
+          relation && relation.oid >= FIRST_OWN_OID ? this.relation(relation.oid, 'run') : undefined,
+        );
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  #judgeRelation(entry: RelationEntry, mode: Mode, use: RelationUse): Obstacle | undefined {
+    const { oid, kind, persistence, schema, name } = entry;
+    const reason = PERSISTENCE[persistence] ?? RELATION_KINDS[kind];
+    if (reason !== undefined && !(reason === 'sequence' && mode === 'plan'))
+      return { kind: 'primary', reason, detail: `${schema}.${name}`, writes: false };
+    return (
+      this.#firstOf(this.#catalog.rulesOf(oid), (rule) =>
+        (rule.isOnRead && kind !== MATERIALIZED) || use.isWritten === true
+          ? within(entry, this.references(rule.references, mode))
+          : undefined,
+      ) ??
+      this.#firstOf(use.isOnly === true ? [] : this.#catalog.childrenOf(oid), (child) =>
+        this.relation(child, mode, use),
+      ) ??
+      this.#firstOf(this.#catalog.indexFunctionsOf(oid), (used) =>
+        within(entry, this.function(used, mode)),
+      ) ??
+      within(entry, this.#types[mode].ofRelation(entry))
+    );
+  }
+
+  references(references: References, mode: Mode): Obstacle | undefined {
+    const { functions, operators, relations, types, locksRows } = references;
+    if (locksRows && mode === 'run')
+      return { kind: 'primary', reason: 'row-lock', detail: 'FOR UPDATE', writes: true };
+    return (
+      this.#firstOf(functions, (oid) => this.function(oid, mode)) ??
+      this.#firstOf(operators, (oid) => this.operator(oid, mode)) ??
+      this.#firstOf(relations, (oid) => this.relation(oid, mode)) ??
+      this.#firstOf(types, (oid) => this.#types[mode].named(oid))
+    );
+  }
+
+  #firstOf<T>(items: readonly T[], judge: (item: T) => Obstacle | undefined): Obstacle | undefined {
+    for (const item of items) {
+      const found = judge(item);
+      if (found) return found;
+    }
+    return undefined;
+  }
+}
+
+/** One of PostgreSQL's own, or what stands for one. */
+function judgeServerFunction(
+  { name, volatility }: FunctionEntry,
+  mode: Mode,
+  calledAs: string,
+): Obstacle | undefined {
+  const reads = READS_TABLE.includes(name)
+    ? ({ reason: 'volatile-function', writes: true } as const)
+    : undefined;
+  const verdict = judgeBuiltin(name, volatility) ?? reads;
+  if (!verdict || (mode === 'plan' && volatility === 'v')) return undefined;
+  const detail = `${calledAs}()`;
+  return 'isLastingLock' in verdict && verdict.isLastingLock
+    ? {
+        kind: 'session',
+        reason: 'lock',
+        detail,
+        remedy:
+          'its lock belongs to one connection: use getConnection(), or pg_advisory_xact_lock in transaction()',
+      }
+    : { kind: 'primary', reason: verdict.reason, detail, writes: verdict.writes };
+}
+
+function unproven({ schema, name }: FunctionEntry): Obstacle {
+  return { kind: 'primary', reason: 'volatile-function', detail: `${schema}.${name}()`, writes: true };
+}
+
+/** The same obstacle, met behind a function or view; what a function leaves on its connection is a write, too. */
+function within(
+  { schema, name, ...entry }: FunctionEntry | RelationEntry,
+  found: Obstacle | undefined,
+): Obstacle | undefined {
+  if (!found) return undefined;
+  const detail = `${found.detail} in ${schema}.${name}${'language' in entry ? '()' : ''}`;
+  return found.kind === 'primary' && found.reason !== 'unknown-name'
+    ? { ...found, detail }
+    : { kind: 'primary', reason: 'volatile-function', detail, writes: true };
+}

@@ -1,0 +1,111 @@
+import type { Catalog } from './catalog/catalog.js';
+import { NameJudge } from './catalog/name-judge.js';
+import { ClassCache, type CacheLimits } from './class-cache.js';
+import { isWholeTransaction, readStatement } from './statement/reading.js';
+import { strictest, type Obstacle, type StatementClass } from './statement/statement-class.js';
+import { loadParser, parseStatements, type Node } from './statement/syntax.js';
+
+export interface ClassifierOptions {
+  /**
+   * Functions that may run on a replica although they are volatile and their bodies don't show that they only
+   * read: `name` or `schema.name`.
+   */
+  readonly safeFunctions?: readonly string[];
+  /** Unless given, 5,000 texts and 8 MiB. */
+  readonly cache?: CacheLimits;
+}
+
+/** Texts beyond, in UTF-16 units, are not parsed. */
+const LONGEST = 65_536;
+const CACHE: CacheLimits = { entries: 5_000, bytes: 8 * 1024 * 1024 };
+
+/** Says of a statement's text whether a replica may run it, by PostgreSQL's parser and the database's catalog. */
+export class Classifier {
+  readonly #cache: ClassCache<StatementClass>;
+  readonly #safeFunctions: ReadonlySet<string>;
+  #catalog: Catalog | undefined;
+  #judge: NameJudge | undefined;
+
+  private constructor({ safeFunctions = [], cache = CACHE }: ClassifierOptions) {
+    this.#safeFunctions = new Set(safeFunctions);
+    this.#cache = new ClassCache(cache);
+  }
+
+  /** Loads the parser. Until it has a catalog, `classify` knows no name. */
+  static async create(options: ClassifierOptions = {}): Promise<Classifier> {
+    await loadParser();
+    return new Classifier(options);
+  }
+
+  get catalog(): Catalog | undefined {
+    return this.#catalog;
+  }
+
+  /** Classifies by this catalog from now on, and forgets what was decided by an older one. */
+  use(catalog: Catalog): void {
+    this.#catalog = catalog;
+    this.#judge = new NameJudge(catalog, this.#safeFunctions);
+    this.#cache.clear();
+  }
+
+  /** Never throws: what can't be understood is for the primary. */
+  classify(text: string): StatementClass {
+    const known = this.#cache.get(text);
+    if (known !== undefined) return known;
+    const found = this.#decide(text);
+    this.#cache.set(text, found);
+    return found;
+  }
+
+  /** Has a text go to the primary until the next catalog: a replica was seen to refuse it. */
+  keepFromReplicas(text: string): void {
+    this.#cache.set(text, {
+      ...primary('refused-on-standby', 'a replica refused it', true),
+      changesCatalog: false,
+    });
+  }
+
+  #decide(text: string): StatementClass {
+    if (text.length > LONGEST)
+      return { ...primary('too-long', `${text.length} characters`, true), changesCatalog: true };
+    // The parser reads literals by the standard; a server may be set to read them otherwise.
+    if (this.#catalog?.entries.hasStandardStrings === false && text.includes('\\'))
+      return {
+        ...primary('not-parsed', 'a backslash, and no standard literals', true),
+        changesCatalog: true,
+      };
+    try {
+      const statements = parseStatements(text);
+      if (statements.length === 0)
+        return { ...primary('empty', 'no statement', false), changesCatalog: false };
+      return this.#judgeAll(statements);
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      return { ...primary('not-parsed', detail, true), changesCatalog: true };
+    }
+  }
+
+  #judgeAll(statements: readonly Node[]): StatementClass {
+    const readings = statements.map(readStatement);
+    const changesCatalog = readings.some((reading) => reading.changesCatalog);
+    if (isWholeTransaction(statements))
+      return { ...primary('transaction', 'a whole transaction in one text', true), changesCatalog };
+    const judge = this.#judge;
+    const obstacles = judge
+      ? readings.flatMap((reading) => judge.judge(reading))
+      : [
+          ...readings.flatMap((reading) => reading.obstacles),
+          primary('unknown-name', 'no catalog yet', true),
+        ];
+    const found = strictest(obstacles);
+    return found ? { ...found, changesCatalog } : { kind: 'read', changesCatalog: false };
+  }
+}
+
+function primary(
+  reason: Extract<Obstacle, { kind: 'primary' }>['reason'],
+  detail: string,
+  writes: boolean,
+): Extract<Obstacle, { kind: 'primary' }> {
+  return { kind: 'primary', reason, detail, writes };
+}

@@ -1,0 +1,62 @@
+import type { Obstacle } from './statement-class.js';
+
+/** A name as written: with its schema, or without. */
+export interface Name {
+  readonly schema?: string | undefined;
+  readonly name: string;
+}
+
+export interface RelationName extends Name {
+  /** `ONLY`: without the tables that inherit from it. */
+  readonly isOnly: boolean;
+}
+
+/** What the text tells of an argument's type. */
+export type Argument =
+  | { readonly kind: 'typed'; readonly type: Name }
+  /** A text literal or NULL, whose type the call decides. */
+  | { readonly kind: 'untyped' }
+  | { readonly kind: 'column'; readonly name: string }
+  | { readonly kind: 'other' };
+
+export interface FunctionCall extends Name {
+  readonly arguments: readonly Argument[];
+  readonly argumentCount: number;
+  /** `VARIADIC`: the last argument stands for any number. */
+  readonly isVariadic: boolean;
+  /** Of arguments that are text literals. */
+  readonly texts: readonly (string | undefined)[];
+  /** Of arguments that are boolean literals. */
+  readonly booleans: readonly (boolean | undefined)[];
+}
+
+export interface OperatorUse extends Name {
+  readonly operands: 1 | 2;
+  readonly arguments: readonly Argument[];
+}
+
+/** `x.name` or `(x).name`: a column, else a function called on `x`. */
+export interface Projection {
+  readonly name: string;
+  /** The table it is of, where that can be told. */
+  readonly relation?: Name | undefined;
+  /** `x` may be of any type: it is no plain alias. */
+  readonly ofAnyType: boolean;
+}
+
+/** Everything in a statement that has a meaning only the catalog knows. */
+export interface Mentions {
+  readonly functions: readonly FunctionCall[];
+  readonly relations: readonly RelationName[];
+  readonly types: readonly Name[];
+  readonly operators: readonly OperatorUse[];
+  readonly projections: readonly Projection[];
+  /** Every column that it reads is a table's: none is made in a subquery or by a function. */
+  readonly readsTablesOnly: boolean;
+  /** It holds a NOT, for which the planner may take an operator's negator. */
+  readonly negates: boolean;
+  /** What tables go by in it. */
+  readonly aliases: ReadonlySet<string>;
+  /** What the syntax alone tells. */
+  readonly deeds: readonly Obstacle[];
+}

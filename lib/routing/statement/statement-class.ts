@@ -1,0 +1,97 @@
+/** Why a statement must run on the primary: the label of `db_routing_decisions_total`. */
+export type PrimaryReason =
+  /** INSERT, UPDATE, DELETE, MERGE, TRUNCATE, SELECT INTO, COPY FROM, REFRESH, also within a CTE. */
+  | 'write'
+  | 'ddl'
+  /** VACUUM, ANALYZE, CHECKPOINT, REINDEX, CLUSTER, ALTER SYSTEM. */
+  | 'maintenance'
+  /** FOR UPDATE, FOR SHARE and their kin. */
+  | 'row-lock'
+  /** A function that writes, may write, or acts on the server. */
+  | 'volatile-function'
+  /** A built-in function that a standby refuses although it is not volatile. */
+  | 'refused-on-standby'
+  /** Takes numbers from a sequence, or reads its state, of which a standby has another. */
+  | 'sequence'
+  | 'advisory-lock'
+  /** Reads what belongs to one connection: `currval`, cursors, prepared statements. */
+  | 'session-state'
+  /** Reads what each node has of its own: statistics, locks, slots, server files. */
+  | 'node-state'
+  | 'unlogged-table'
+  | 'temporary-table'
+  | 'foreign-table'
+  /** NOTIFY. */
+  | 'notify'
+  /** CALL. */
+  | 'procedure'
+  /** DO. */
+  | 'code-block'
+  /** COPY to a file or program of the server. */
+  | 'server-file'
+  /** COMMIT PREPARED, ROLLBACK PREPARED. */
+  | 'prepared-transaction'
+  /** A whole transaction in one text. */
+  | 'transaction'
+  /** The catalog does not know a name: after one refresh the answer may be another. */
+  | 'unknown-name'
+  | 'not-parsed'
+  | 'too-long'
+  | 'empty';
+
+/** Why a statement needs a connection of its own. */
+export type SessionReason =
+  | 'transaction-control'
+  | 'setting'
+  | 'prepared-statement'
+  | 'cursor'
+  | 'listen'
+  | 'temporary-object'
+  | 'lock';
+
+/** Something that keeps a statement from a replica. */
+export type Obstacle =
+  | {
+      readonly kind: 'primary';
+      readonly reason: PrimaryReason;
+      /** What in the statement it is. */
+      readonly detail: string;
+      /** False where it is sure that nothing is written. */
+      readonly writes: boolean;
+    }
+  | {
+      readonly kind: 'session';
+      readonly reason: SessionReason;
+      readonly detail: string;
+      /** What to use instead. */
+      readonly remedy: string;
+    };
+
+/** What a text is to the router. */
+export type StatementClass = (
+  | {
+      /** May run on a replica. */
+      readonly kind: 'read';
+    }
+  | Obstacle
+) & {
+  /** It may change what names mean: the catalog is to be read again after it. */
+  readonly changesCatalog: boolean;
+};
+
+/** The obstacle that counts: what needs a session first, what is certain before what is unknown. */
+export function strictest(obstacles: readonly Obstacle[]): Obstacle | undefined {
+  let found: Obstacle | undefined;
+  let writes = false;
+  for (const obstacle of obstacles) {
+    if (obstacle.kind === 'primary') writes ||= obstacle.writes;
+    if (!found || rank(obstacle) > rank(found)) found = obstacle;
+  }
+  return found?.kind === 'primary' && writes && !found.writes ? { ...found, writes } : found;
+}
+
+function rank(obstacle: Obstacle): number {
+  if (obstacle.kind === 'session') return 3;
+  if (obstacle.reason === 'unknown-name') return 0;
+  return obstacle.writes ? 2 : 1;
+}

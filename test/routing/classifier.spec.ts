@@ -1,0 +1,157 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { Classifier, type ClassifierOptions } from '../../lib/routing/classifier.js';
+import { smallCatalog } from './small-catalog.js';
+
+let classifier: Classifier;
+
+async function withCatalog(options: ClassifierOptions = {}): Promise<Classifier> {
+  const made = await Classifier.create(options);
+  made.use(smallCatalog());
+  return made;
+}
+
+beforeAll(async () => {
+  classifier = await withCatalog();
+});
+
+/** The kind, or the reason where there is one. */
+function verdict(text: string, by = classifier): string {
+  const found = by.classify(text);
+  return found.kind === 'read' ? 'read' : found.reason;
+}
+
+describe('a statement', () => {
+  it.each([
+    ['SELECT 1', 'read'],
+    ['/* a comment */ SELECT 1', 'read'],
+    ['((SELECT id FROM users))', 'read'],
+    ['TABLE users', 'read'],
+    ['VALUES (1)', 'read'],
+    ['SELECT 1 FOR READ ONLY', 'read'],
+    ['SELECT 1; SELECT 2', 'read'],
+    ['COPY users TO STDOUT', 'read'],
+    ['COPY (SELECT 1) TO STDOUT', 'read'],
+    ['SHOW search_path', 'read'],
+    ['SELECT random()', 'read'],
+    ['WITH seq AS (SELECT 1) SELECT * FROM seq', 'read'],
+    ['SELECT * FROM reading_view', 'read'],
+    ['SELECT reader()', 'read'],
+    ['SELECT opaque_stable()', 'read'],
+    ['SELECT * FROM ONLY parent', 'read'],
+    ['SELECT lower(name) FROM users', 'read'],
+    [`SELECT lower('A')`, 'read'],
+    [`SELECT lower('A'::text)`, 'read'],
+    ['EXPLAIN DELETE FROM users', 'read'],
+    ['EXPLAIN (ANALYZE, ANALYZE false) DELETE FROM users', 'read'],
+    ['EXPLAIN SELECT opaque()', 'read'],
+    ['EXPLAIN SELECT liar()', 'sequence'],
+    ['EXPLAIN ANALYZE DELETE FROM users', 'write'],
+    ['EXPLAIN (ANALYZE false, ANALYZE) DELETE FROM users', 'write'],
+    ['INSERT INTO users VALUES (1)', 'write'],
+    ['WITH x AS (DELETE FROM users RETURNING 1) SELECT * FROM x', 'write'],
+    ['SELECT 1 INTO copied', 'write'],
+    ['COPY users FROM STDIN', 'write'],
+    ['COPY (DELETE FROM users RETURNING 1) TO STDOUT', 'write'],
+    [`COPY users TO '/tmp/x'`, 'server-file'],
+    ['CREATE TABLE t (a int)', 'ddl'],
+    ['VACUUM', 'maintenance'],
+    ['SELECT * FROM users FOR SHARE', 'row-lock'],
+    ['SELECT * FROM seq', 'sequence'],
+    [`SELECT nextval('seq')`, 'sequence'],
+    [`SELECT U&"nextv\\0061l"('seq')`, 'sequence'],
+    ['SELECT * FROM (WITH seq AS (SELECT 1) SELECT * FROM seq) x, seq', 'sequence'],
+    ['SELECT * FROM scratch', 'unlogged-table'],
+    ['SELECT * FROM parent', 'unlogged-table'],
+    ['SELECT * FROM twin', 'temporary-table'],
+    ['SELECT * FROM public.twin', 'read'],
+    ['SELECT * FROM remote', 'foreign-table'],
+    ['SELECT * FROM writing_view', 'write'],
+    ['SELECT touch(u) FROM users u', 'write'],
+    ['SELECT u.touch FROM users u', 'write'],
+    ['SELECT (u).touch FROM users u', 'write'],
+    ['SELECT 1 === 2', 'write'],
+    ['SELECT 5::checked', 'write'],
+    ['SELECT lower(5)', 'write'],
+    ['SELECT ping()', 'write'],
+    ['SELECT pong()', 'write'],
+    ['SELECT liar()', 'sequence'],
+    ['SELECT numbered()', 'sequence'],
+    ['SELECT numbered(1)', 'read'],
+    ['SELECT opaque()', 'volatile-function'],
+    ['SELECT pg_terminate_backend(1)', 'volatile-function'],
+    ['SELECT txid_current()', 'refused-on-standby'],
+    ['SELECT * FROM nowhere', 'unknown-name'],
+    ['SELECT nothing(1)', 'unknown-name'],
+    ['SELECT 1 ~~~ 2', 'unknown-name'],
+    ['SELECT 1::nothing', 'unknown-name'],
+    ['SELECT * FROM nowhere, seq', 'sequence'],
+    ['CALL p()', 'procedure'],
+    ['DO $$ BEGIN END $$', 'code-block'],
+    ['NOTIFY c', 'notify'],
+    ['BEGIN; DELETE FROM users; COMMIT', 'transaction'],
+    ['BEGIN; SET work_mem = 1; COMMIT', 'transaction-control'],
+    ['BEGIN', 'transaction-control'],
+    ['SELECT 1; COMMIT', 'transaction-control'],
+    ['SET work_mem = 1', 'setting'],
+    ['PREPARE p AS SELECT 1', 'prepared-statement'],
+    ['DECLARE c CURSOR FOR SELECT 1', 'cursor'],
+    ['LISTEN c', 'listen'],
+    ['CREATE TEMP TABLE t (a int)', 'temporary-object'],
+    ['SELECT pg_advisory_lock(1)', 'lock'],
+    ['SELEC 1', 'not-parsed'],
+    ['SELECT 1\0; DROP TABLE users', 'not-parsed'],
+    ['', 'not-parsed'],
+    [' -- nothing', 'empty'],
+  ])('%s: %s', (text, expected) => {
+    expect(verdict(text)).toBe(expected);
+  });
+
+  it('that is too long or too deep goes to the primary', () => {
+    expect(verdict(`SELECT '${'x'.repeat(65_536)}'`)).toBe('too-long');
+    expect(verdict(`SELECT ${'('.repeat(20_000)}1${')'.repeat(20_000)}`)).toBe('not-parsed');
+    expect(verdict(`SELECT 1${' + 1'.repeat(15_000)}`)).toBe('not-parsed');
+    expect(verdict('SELECT 1')).toBe('read');
+  });
+
+  it('that may write is told from one that surely does not', () => {
+    const writes = (text: string) => {
+      const found = classifier.classify(text);
+      return found.kind === 'primary' && found.writes;
+    };
+    expect(writes('SELECT * FROM seq')).toBe(false);
+    expect(writes('SELECT * FROM scratch')).toBe(false);
+    expect(writes(`SELECT nextval('seq') FROM scratch`)).toBe(true);
+    expect(writes('SELECT * FROM nowhere')).toBe(true);
+  });
+
+  it('that changes what names mean says so', () => {
+    expect(classifier.classify('CREATE TABLE t (a int)').changesCatalog).toBe(true);
+    expect(classifier.classify('SELECT 1; DROP TABLE t').changesCatalog).toBe(true);
+    expect(classifier.classify('INSERT INTO users VALUES (1)').changesCatalog).toBe(false);
+  });
+});
+
+describe('the classifier', () => {
+  it('knows no name before it has a catalog', async () => {
+    const empty = await Classifier.create();
+    expect(verdict('SELECT 1', empty)).toBe('unknown-name');
+    expect(verdict('INSERT INTO users VALUES (1)', empty)).toBe('write');
+    empty.use(smallCatalog());
+    expect(verdict('SELECT 1', empty)).toBe('read');
+  });
+
+  it('takes the word of the user for functions', async () => {
+    const trusting = await withCatalog({ safeFunctions: ['opaque', 'public.touch'] });
+    expect(verdict('SELECT opaque()', trusting)).toBe('read');
+    expect(verdict('SELECT u.touch FROM users u', trusting)).toBe('read');
+    expect(verdict('SELECT liar()', trusting)).toBe('sequence');
+  });
+
+  it('keeps a text from the replicas that one has refused, until the next catalog', async () => {
+    const made = await withCatalog();
+    made.keepFromReplicas('SELECT 1');
+    expect(verdict('SELECT 1', made)).toBe('refused-on-standby');
+    made.use(smallCatalog());
+    expect(verdict('SELECT 1', made)).toBe('read');
+  });
+});

@@ -1,0 +1,183 @@
+import { Catalog } from '../../lib/routing/catalog/catalog.js';
+import type { FunctionEntry, RelationEntry, TypeEntry } from '../../lib/routing/catalog/entries.js';
+import { NO_REFERENCES, type References } from '../../lib/routing/catalog/references.js';
+
+const INT = 23;
+const TEXT = 25;
+const USERS_ROW = 20_001;
+
+function aFunction(given: Partial<FunctionEntry> & Pick<FunctionEntry, 'oid' | 'name'>): FunctionEntry {
+  const parameters = given.parameters ?? [];
+  const isBuiltin = given.oid < 16_384;
+  return {
+    schema: isBuiltin ? 'pg_catalog' : 'public',
+    isBuiltin,
+    volatility: 'i',
+    kind: 'f',
+    minimum: parameters.length,
+    maximum: parameters.length,
+    declared: parameters.length,
+    parameters,
+    types: [...parameters, INT],
+    language: isBuiltin ? 'internal' : 'sql',
+    source: null,
+    definition: null,
+    searchPath: undefined,
+    extension: undefined,
+    parts: [],
+    defaults: NO_REFERENCES,
+    ...given,
+  };
+}
+
+function aRelation(given: Partial<RelationEntry> & Pick<RelationEntry, 'oid' | 'name'>): RelationEntry {
+  return { schema: 'public', kind: 'r', persistence: 'p', types: [], rowType: 0, ...given };
+}
+
+function aType(given: Partial<TypeEntry> & Pick<TypeEntry, 'oid' | 'name'>): TypeEntry {
+  const isBuiltin = given.oid < 16_384;
+  return {
+    schema: isBuiltin ? 'pg_catalog' : 'public',
+    isBuiltin,
+    kind: 'b',
+    parts: [],
+    relation: undefined,
+    functions: [],
+    checks: NO_REFERENCES,
+    ...given,
+  };
+}
+
+const sql = (name: string, body: string) =>
+  `CREATE FUNCTION public.${name} RETURNS int LANGUAGE sql AS $$ ${body} $$`;
+const references = (given: Partial<References>): References => ({ ...NO_REFERENCES, ...given });
+
+/** A catalog small enough to know by heart, for tests without a server. */
+export function smallCatalog(): Catalog {
+  return new Catalog({
+    searchPath: ['pg_catalog', 'public'],
+    hasStandardStrings: true,
+    fingerprint: '1',
+    builtin: {
+      version: '180000',
+      operatorNames: new Set(['=', '<', '>', '<=', '>=', '+', '-', '||', '<>']),
+      functions: [
+        aFunction({ oid: 1, name: 'nextval', volatility: 'v', parameters: [2205] }),
+        aFunction({ oid: 2, name: 'lower', parameters: [TEXT] }),
+        aFunction({ oid: 3, name: 'random', volatility: 'v' }),
+        aFunction({ oid: 4, name: 'txid_current', volatility: 's' }),
+        aFunction({ oid: 5, name: 'count', kind: 'a', volatility: 'i' }),
+        aFunction({ oid: 6, name: 'pg_advisory_lock', volatility: 'v', parameters: [20] }),
+        aFunction({ oid: 7, name: 'pg_terminate_backend', volatility: 'v', parameters: [INT] }),
+      ],
+      relations: [],
+      types: [
+        aType({ oid: INT, name: 'int4' }),
+        aType({ oid: TEXT, name: 'text' }),
+        aType({ oid: 16, name: 'bool' }),
+      ],
+      rules: [],
+      columns: [],
+      implicitCasts: [],
+    },
+    own: {
+      functions: [
+        aFunction({
+          oid: 30_001,
+          name: 'touch',
+          volatility: 'v',
+          parameters: [USERS_ROW],
+          definition: sql('touch(u users)', 'INSERT INTO users VALUES (1) RETURNING 1'),
+        }),
+        aFunction({
+          oid: 30_002,
+          name: 'reader',
+          volatility: 'v',
+          definition: sql('reader()', 'SELECT count(*) FROM users'),
+        }),
+        aFunction({
+          oid: 30_003,
+          name: 'liar',
+          volatility: 'i',
+          definition: sql('liar()', `SELECT nextval('seq')`),
+        }),
+        aFunction({ oid: 30_004, name: 'opaque', volatility: 'v', language: 'c' }),
+        aFunction({ oid: 30_005, name: 'opaque_stable', volatility: 's', language: 'c' }),
+        aFunction({
+          oid: 30_006,
+          name: 'numbered',
+          parameters: [INT],
+          minimum: 0,
+          defaults: references({ functions: [1] }),
+        }),
+        aFunction({
+          oid: 30_007,
+          name: 'lower',
+          volatility: 'v',
+          parameters: [INT],
+          definition: sql('lower(i int)', 'DELETE FROM users RETURNING 1'),
+        }),
+        // Two that call each other, one of which writes.
+        aFunction({
+          oid: 30_008,
+          name: 'ping',
+          volatility: 'v',
+          definition: sql('ping()', 'SELECT pong()'),
+        }),
+        aFunction({
+          oid: 30_009,
+          name: 'pong',
+          volatility: 'v',
+          definition: sql('pong()', 'SELECT ping(); TRUNCATE users'),
+        }),
+      ],
+      relations: [
+        aRelation({ oid: 20_000, name: 'users', rowType: USERS_ROW }),
+        aRelation({ oid: 20_002, name: 'seq', kind: 'S' }),
+        aRelation({ oid: 20_003, name: 'scratch', persistence: 'u' }),
+        aRelation({ oid: 20_004, name: 'writing_view', kind: 'v' }),
+        aRelation({ oid: 20_005, name: 'reading_view', kind: 'v' }),
+        aRelation({ oid: 20_006, name: 'parent' }),
+        aRelation({ oid: 20_007, name: 'remote', kind: 'f' }),
+        aRelation({ oid: 20_008, name: 'twin' }),
+        aRelation({ oid: 20_009, name: 'twin', schema: 'pg_temp_3', persistence: 't' }),
+      ],
+      types: [
+        aType({ oid: USERS_ROW, name: 'users', kind: 'c', relation: 20_000 }),
+        aType({
+          oid: 20_010,
+          name: 'checked',
+          kind: 'd',
+          parts: [INT],
+          checks: references({ functions: [30_001] }),
+        }),
+      ],
+      rules: [
+        {
+          relation: 20_004,
+          isOnRead: true,
+          references: references({ functions: [30_001], relations: [20_000] }),
+        },
+        { relation: 20_005, isOnRead: true, references: references({ functions: [2], relations: [20_000] }) },
+      ],
+      columns: [{ name: 'name', types: [TEXT] }],
+      implicitCasts: [],
+      children: [{ parent: 20_006, child: 20_003 }],
+      operators: [
+        {
+          oid: 40_000,
+          schema: 'public',
+          name: '===',
+          parameters: [INT, INT],
+          function: 30_001,
+          commutator: 0,
+          negator: 0,
+        },
+      ],
+      casts: [],
+      operatorClasses: [],
+      indexes: [],
+      columnsLikeFunctions: [],
+    },
+  });
+}
