@@ -7,6 +7,7 @@ import { describeError, PgMcpError } from './errors.js';
 import { Dispatcher } from './execution/dispatcher.js';
 import { judgeHealth, type ClusterHealth } from './execution/health.js';
 import { createPools, followTopology, monitorConnectOptions } from './execution/pools.js';
+import { RouteExplainer, type RouteExplanation } from './execution/route-explainer.js';
 import { checkReplicaOptions, ScopedCalls } from './execution/scoped-calls.js';
 import { startUp } from './execution/start-up.js';
 import { statusOf, type ClusterState, type ClusterStatus } from './execution/status.js';
@@ -14,6 +15,7 @@ import { Tally, type ClusterObserver } from './execution/tally.js';
 import type { NodePool } from './pool/node-pool.js';
 import { pgDriver } from './pool/pg-driver.js';
 import { toStatement, type Queryable, type QueryResult, type Row, type Statement } from './query.js';
+import { readReplicas } from './routing/candidates.js';
 import type { Lease } from './session/lease.js';
 import { RequestScope, type Owned, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';
 import type { TransactionOptions } from './session/transaction.js';
@@ -39,6 +41,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly #tally = new Tally();
   readonly #dispatcher: Dispatcher;
   readonly #calls: ScopedCalls;
+  readonly #routes: RouteExplainer;
   readonly #events = new EventEmitter<ClusterEvents>();
   #state: ClusterState = 'new';
   #connecting: Promise<void> | undefined;
@@ -70,6 +73,9 @@ export class PgCluster implements Queryable, AsyncDisposable {
       tally,
     });
     const { acquireTimeoutMs } = settings.pool;
+    const ask: Queryable['query'] = (statement, values) =>
+      this.#dispatcher.query({ target: 'primary', reason: 'use-master' }, toStatement(statement, values));
+    this.#routes = new RouteExplainer({ query: ask });
     this.#calls = new ScopedCalls({ dispatcher: this.#dispatcher, tally, clock, acquireTimeoutMs });
   }
 
@@ -145,6 +151,19 @@ export class PgCluster implements Queryable, AsyncDisposable {
   transaction<T>(options: TransactionOptions, work: () => T): Transacted<T>;
   transaction<T>(...args: [() => T] | [TransactionOptions, () => T]): Transacted<T> {
     return this.#calls.inTransaction(...withOptions<TransactionOptions, T>(args)) as Transacted<T>;
+  }
+
+  /**
+   * Says where a statement would go by itself, and why, without running it: by PostgreSQL's own parser and by
+   * what the names in it mean in this database. So it can be seen what a replica could take over; in this
+   * version calls that nothing decorates go to the primary all the same.
+   */
+  explainRoute(text: string): Promise<RouteExplanation> {
+    return this.#routes.explain(text, () => {
+      const { topology } = this.#monitor;
+      const replicas = readReplicas(topology).candidates.map(({ name }) => name);
+      return { replicas, primary: topology.primary };
+    });
   }
 
   /** A connection by scope: of the transaction, of the scope's replica or primary, else of the primary. */
