@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
 import type { NodePool } from '../pool/node-pool.js';
+import type { PooledConnection } from '../pool/pooled-connection.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import { route, whyNoPrimary, type Decision } from '../routing/route.js';
 import type { Borrowed } from '../session/borrowed.js';
@@ -49,7 +50,10 @@ export class Dispatcher {
   async query<R = Row>(demand: Demand, statement: Statement): Promise<QueryResult<R>> {
     const ordeal = this.#newOrdeal();
     for (let attempt = 1; ; attempt++) {
-      const borrowed = await this.#borrow(demand, ordeal);
+      const chosen = this.#chooseNow(demand, ordeal);
+      // Most calls find a node and a free connection at once: they pay for no promise on the way.
+      const borrowed =
+        (chosen && this.#takeIdle(chosen, demand)) ?? (await this.#borrow(demand, ordeal, chosen));
       try {
         return await (borrowed.mustNotWrite
           ? queryReadOnly<R>(borrowed, statement)
@@ -81,11 +85,12 @@ export class Dispatcher {
     return { failed: new Map(), patienceMs: this.#parts.settings.pool.acquireTimeoutMs };
   }
 
-  async #borrow(demand: Demand, ordeal: Ordeal): Promise<Borrowed> {
+  /** @param choice What the call has decided already, for the first attempt. */
+  async #borrow(demand: Demand, ordeal: Ordeal, choice?: Chosen): Promise<Borrowed> {
     const { clock, monitor } = this.#parts;
     const deadline = clock.now() + ordeal.patienceMs;
-    for (;;) {
-      const chosen = await this.#choose(demand, ordeal, deadline);
+    for (let chosen = choice; ; chosen = undefined) {
+      chosen ??= await this.#choose(demand, ordeal, deadline);
       const { name } = chosen.node;
       try {
         const borrowed = await this.#acquire(chosen, Math.max(0, deadline - clock.now()));
@@ -108,21 +113,40 @@ export class Dispatcher {
     }
   }
 
-  async #choose(demand: Demand, { failed, lastError }: Ordeal, deadline: number): Promise<Chosen> {
+  /** The node for a call by the topology of this moment; undefined when none can serve. */
+  #chooseNow(demand: Demand, { failed }: Ordeal): Chosen | undefined {
     this.#refuseUnlessOpen();
-    const { clock, monitor, tally } = this.#parts;
-    const decide = (topology: Topology) => this.#route(topology, demand, failed);
-    let decision = decide(monitor.topology);
-    if (!decision.node && !(demand.target === 'replica' && demand.onUnavailable === 'fail')) {
-      const suits = (topology: Topology) => decide(topology).node !== undefined;
-      const topology = await monitor.until(suits, Math.max(0, deadline - clock.now()));
-      this.#refuseUnlessOpen();
-      if (topology) decision = decide(topology);
-    }
-    if (!decision.node) throw this.#nobody(demand, decision, lastError);
-    tally.decided(decision.target, decision.reason);
+    const decision = this.#route(this.#parts.monitor.topology, demand, failed);
+    if (!decision.node) return undefined;
+    this.#parts.tally.decided(decision.target, decision.reason);
     stickTo(demand, decision.node);
     return decision;
+  }
+
+  /** The same, waiting for one where the call is willing to. */
+  async #choose(demand: Demand, ordeal: Ordeal, deadline: number): Promise<Chosen> {
+    const { clock, monitor } = this.#parts;
+    const decide = (topology: Topology) => this.#route(topology, demand, ordeal.failed);
+    const mayWait = !(demand.target === 'replica' && demand.onUnavailable === 'fail');
+    let chosen = this.#chooseNow(demand, ordeal);
+    while (!chosen && mayWait) {
+      const suits = (topology: Topology) => decide(topology).node !== undefined;
+      const found = await monitor.until(suits, Math.max(0, deadline - clock.now()));
+      chosen = this.#chooseNow(demand, ordeal);
+      if (!found) break;
+    }
+    if (chosen) return chosen;
+    throw this.#nobody(demand, decide(monitor.topology), ordeal.lastError);
+  }
+
+  #takeIdle(chosen: Chosen, demand: Demand): Borrowed | undefined {
+    const { name } = chosen.node;
+    const pool = this.#poolOf(name);
+    const connection = pool.takeIdle();
+    if (!connection) return undefined;
+    rememberRead(demand, chosen.node);
+    this.#tellAcquired(chosen, 0);
+    return this.#lend(chosen, connection, pool);
   }
 
   #route(topology: Topology, demand: Demand, failed: Ordeal['failed']): Decision {
@@ -138,24 +162,37 @@ export class Dispatcher {
     });
   }
 
-  async #acquire({ node, target, mustNotWrite }: Chosen, timeoutMs: number): Promise<Borrowed> {
-    const { clock, tally, pools } = this.#parts;
-    const pool = pools.get(node.name);
-    if (!pool) throw new Error(`no pool for ${node.name}`);
+  async #acquire(chosen: Chosen, timeoutMs: number): Promise<Borrowed> {
+    const { clock } = this.#parts;
+    const pool = this.#poolOf(chosen.node.name);
     const began = clock.now();
-    const tell = (error?: unknown) => {
-      const seconds = (clock.now() - began) / 1_000;
-      const event = { node: node.name, role: target, seconds, ...(error !== undefined && { error }) };
-      for (const observer of tally.observers) observer.acquired?.(event);
-    };
     try {
       const connection = await pool.acquire(timeoutMs);
-      tell();
-      return new PoolConnection(node.name, target, mustNotWrite, { connection, pool, clock, tally });
+      this.#tellAcquired(chosen, clock.now() - began);
+      return this.#lend(chosen, connection, pool);
     } catch (error) {
-      tell(error);
+      this.#tellAcquired(chosen, clock.now() - began, error);
       throw error;
     }
+  }
+
+  #lend({ node, target, mustNotWrite }: Chosen, connection: PooledConnection, pool: NodePool): Borrowed {
+    const { clock, tally } = this.#parts;
+    return new PoolConnection(node.name, target, mustNotWrite, { connection, pool, clock, tally });
+  }
+
+  #tellAcquired({ node, target }: Chosen, elapsedMs: number, error?: unknown): void {
+    const { observers } = this.#parts.tally;
+    if (observers.size === 0) return;
+    const seconds = elapsedMs / 1_000;
+    const event = { node: node.name, role: target, seconds, ...(error !== undefined && { error }) };
+    for (const observer of observers) observer.acquired?.(event);
+  }
+
+  #poolOf(node: string): NodePool {
+    const pool = this.#parts.pools.get(node);
+    if (!pool) throw new Error(`no pool for ${node}`);
+    return pool;
   }
 
   /** After the primary could not be reached: until a probe has found one. */
@@ -181,14 +218,11 @@ export class Dispatcher {
     throw new PgMcpError(code, message, { safeToRetry: true });
   }
 
-  #nobody(
-    demand: Demand,
-    { refusals }: { readonly refusals: Extract<Decision, { node?: undefined }>['refusals'] },
-    cause: unknown,
-  ) {
+  #nobody(demand: Demand, decision: Decision, cause: unknown) {
     const options = { cause, safeToRetry: true };
     if (demand.target === 'primary')
       return new PgMcpError('NO_PRIMARY', noPrimary(this.#parts.monitor.topology), options);
+    const refusals = decision.node ? [] : decision.refusals;
     const reasons = refusals.map((refusal) => `${refusal.node}: ${refusal.reason} (${refusal.detail})`);
     const why = reasons.length > 0 ? reasons.join('; ') : 'the cluster has none';
     return new PgMcpError('NO_REPLICA', `no replica can serve this read: ${why}`, options);

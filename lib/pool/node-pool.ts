@@ -82,6 +82,13 @@ export class NodePool {
     await Promise.all(Array.from({ length: Math.max(0, missing) }, () => this.#open()));
   }
 
+  /** One that is open and free, to have alone until `release`; undefined when one would have to be waited for. */
+  takeIdle(): PooledConnection | undefined {
+    const idle = this.#idle.pop();
+    if (idle) this.#active.add(idle);
+    return idle;
+  }
+
   /**
    * A connection to have alone until `release`.
    *
@@ -90,11 +97,8 @@ export class NodePool {
    */
   acquire(timeoutMs = this.#options.settings.acquireTimeoutMs): Promise<PooledConnection> {
     if (this.#isClosed) return Promise.reject(this.#closedError());
-    const idle = this.#idle.pop();
-    if (idle) {
-      this.#active.add(idle);
-      return Promise.resolve(idle);
-    }
+    const idle = this.takeIdle();
+    if (idle) return Promise.resolve(idle);
     const { node } = this.#options;
     const connection = this.#waiting.join(
       timeoutMs,

@@ -44,7 +44,7 @@ export const SCRAPED_METRICS: readonly ScrapedMetric[] = [
   ),
   counted(
     'db_routing_decisions_total',
-    'Calls by where they went and why.',
+    'Routing decisions by target and reason; a call that runs again makes another.',
     ['target', 'reason'],
     ({ decisions }) => decisions.map(({ target, reason, count }) => [{ target, reason }, count]),
   ),
