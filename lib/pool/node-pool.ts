@@ -1,6 +1,7 @@
 import type { Timer } from '../clock.js';
 import type { PoolSettings } from '../config/settings.js';
 import { AcquireTimeoutError, ConnectError, PgMcpError, type PoolCounts } from '../errors.js';
+import { Caretaker, type Attention } from './caretaker.js';
 import type { DriverConnection } from './driver.js';
 import { Errands } from './errands.js';
 import { Opener, type OpenerOptions } from './opener.js';
@@ -23,9 +24,6 @@ export interface NodePoolOptions extends OpenerOptions {
   readonly listener: NodePoolListener;
 }
 
-/** What the pool has to do with a connection itself: take its session back, or ask whether it lives. */
-type Attention = 'reset' | 'ping';
-
 /**
  * The connections of one node: the leased lane, where a caller has a connection to itself.
  *
@@ -39,7 +37,7 @@ export class NodePool {
   /** A stack: the connection used last is used next, so that spare ones stay idle and are let go. */
   readonly #idle: PooledConnection[] = [];
   readonly #active = new Set<PooledConnection>();
-  readonly #attended = new Map<PooledConnection, Attention>();
+  readonly #caretaker: Caretaker;
   /** Opening, attending and closing that is under way: `close` sees it through. */
   readonly #errands = new Errands();
   readonly #closedBy = new Map<CloseReason, number>();
@@ -57,6 +55,7 @@ export class NodePool {
       due: () => this.#openWhatIsNeeded(),
     });
     this.#waiting = new WaitingLine(options.clock);
+    this.#caretaker = new Caretaker(options.clock, options.settings.connectionTimeoutMs);
     this.#scheduleHousekeeping();
   }
 
@@ -118,13 +117,8 @@ export class NodePool {
     const isFit = this.#whyNotToKeep(connection) === undefined;
     if (isFit && connection.isTainted) {
       connection.isTainted = false;
-      void this.#errands.add(this.#attend(connection, 'reset'));
+      this.#attend(connection, 'reset');
     } else this.#settle(connection);
-  }
-
-  /** Takes an active connection out of service at once: what runs on it fails. */
-  destroy(connection: PooledConnection, reason: CloseReason): void {
-    if (this.#active.delete(connection)) this.#close(connection, reason);
   }
 
   /** Replaces every connection: idle ones now, active ones when they come back. */
@@ -137,9 +131,8 @@ export class NodePool {
   fence(cause: Error): void {
     this.#generation++;
     this.#opener.abort(cause);
-    const connections = [...this.#idle.splice(0), ...this.#active, ...this.#attended.keys()];
+    const connections = [...this.#idle.splice(0), ...this.#active, ...this.#caretaker.giveUp()];
     this.#active.clear();
-    this.#attended.clear();
     this.#waiting.turnAway(new ConnectError(this.#options.node, cause));
     for (const connection of connections) this.#close(connection, 'fenced', cause);
   }
@@ -157,37 +150,32 @@ export class NodePool {
     this.#waiting.turnAway(this.#closedError());
     for (const connection of this.#idle.splice(0)) this.#close(connection, 'shutdown');
     // Nobody has these, and their answer is of no use any more.
-    for (const connection of this.#attended.keys()) this.#cut(connection, this.#attended);
+    for (const connection of this.#caretaker.giveUp()) this.#cut(connection);
     await this.#drain(drainMs);
-    for (const connection of this.#active) this.#cut(connection, this.#active);
+    for (const connection of this.#active) this.#cut(connection);
     await this.#errands.settled();
   }
 
-  #cut(connection: PooledConnection, place: { delete(connection: PooledConnection): boolean }): void {
-    place.delete(connection);
+  #cut(connection: PooledConnection): void {
+    this.#active.delete(connection);
     connection.driver.destroy(this.#closedError());
     this.#close(connection, 'shutdown');
   }
 
   get #total(): number {
-    return this.#idle.length + this.#active.size + this.#attended.size + this.#opener.connecting;
+    return this.#idle.length + this.#active.size + this.#caretaker.size + this.#opener.connecting;
   }
 
   /** Opens connections for those who wait and for the minimum, within the maximum; one at a time while it fails. */
   #openWhatIsNeeded(): void {
     const { minConnections, maxConnections } = this.#options.settings;
     while (!this.#isClosed && this.#total < maxConnections) {
-      const someoneWaits = this.#waiting.length > this.#opener.connecting + this.#resetting;
+      const someoneWaits = this.#waiting.length > this.#opener.connecting + this.#caretaker.resetting;
       if (!someoneWaits && this.#total >= minConnections) return;
       if (this.#opener.mustHoldBack(this.#total > 0, someoneWaits)) return;
       // The failure reaches those who wait and the listener; there is nobody else to tell.
       this.#open().catch(() => {});
     }
-  }
-
-  /** A reset comes back within a round trip; a ping may be on its way into a black hole. */
-  get #resetting(): number {
-    return [...this.#attended.values()].filter((attention) => attention === 'reset').length;
   }
 
   #open(): Promise<void> {
@@ -246,24 +234,10 @@ export class NodePool {
     }
   }
 
-  /** Works on a connection that nobody else can have meanwhile; one that doesn't answer in time is cut. */
-  async #attend(connection: PooledConnection, attention: Attention): Promise<void> {
-    const { clock, settings } = this.#options;
-    const { driver } = connection;
-    this.#attended.set(connection, attention);
-    const giveUp = clock.setTimer(() => driver.destroy(), settings.connectionTimeoutMs, true);
-    let failure: CloseReason | undefined;
-    try {
-      await (attention === 'reset' ? driver.reset() : driver.query('SELECT 1'));
-      connection.aliveAt = clock.now();
-    } catch {
-      failure = attention === 'ping' || driver.isLost ? 'lost' : 'reset-failed';
-      driver.destroy();
-    }
-    giveUp.cancel();
-    if (!this.#attended.delete(connection)) return;
-    if (failure) this.#close(connection, failure);
-    else this.#settle(connection);
+  #attend(connection: PooledConnection, attention: Attention): void {
+    const handBack = (failure: CloseReason | undefined) =>
+      failure ? this.#close(connection, failure) : this.#settle(connection);
+    void this.#errands.add(this.#caretaker.attend(connection, attention, handBack));
   }
 
   #close(connection: PooledConnection, reason: CloseReason, cause?: Error): void {
@@ -318,7 +292,7 @@ export class NodePool {
       if (reason) {
         spare--;
         this.#close(connection, reason);
-      } else void this.#errands.add(this.#attend(connection, 'ping'));
+      } else this.#attend(connection, 'ping');
     }
     this.#openWhatIsNeeded();
   }

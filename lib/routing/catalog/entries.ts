@@ -95,26 +95,24 @@ export interface ColumnEntry {
   readonly types: readonly number[];
 }
 
-/** What PostgreSQL itself brings: the same for as long as the server's version is. */
-export interface BuiltinEntries {
-  readonly version: string;
+/** What PostgreSQL brings and users make alike. */
+interface SharedEntries {
   readonly functions: readonly FunctionEntry[];
   readonly relations: readonly RelationEntry[];
   readonly types: readonly TypeEntry[];
   readonly rules: readonly RuleEntry[];
   readonly columns: readonly ColumnEntry[];
   readonly implicitCasts: readonly string[];
+}
+
+/** What PostgreSQL itself brings: the same for as long as the server's version is. */
+export interface BuiltinEntries extends SharedEntries {
+  readonly version: string;
   readonly operatorNames: ReadonlySet<string>;
 }
 
 /** What the users of a database have made. */
-export interface OwnEntries {
-  readonly functions: readonly FunctionEntry[];
-  readonly relations: readonly RelationEntry[];
-  readonly types: readonly TypeEntry[];
-  readonly rules: readonly RuleEntry[];
-  readonly columns: readonly ColumnEntry[];
-  readonly implicitCasts: readonly string[];
+export interface OwnEntries extends SharedEntries {
   /** Tables that inherit, and partitions. */
   readonly children: readonly { readonly parent: number; readonly child: number }[];
   readonly operators: readonly OperatorEntry[];
