@@ -107,7 +107,8 @@ export function followTopology(
  */
 export function poolAction(previous: NodeState, next: NodeState): 'fence' | 'retire' | undefined {
   const isOut = (node: NodeState) => node.health === 'down' || node.health === 'refused';
-  if (isOut(next)) return isOut(previous) ? undefined : 'fence';
+  if (isOut(next) && !isOut(previous)) return 'fence';
+  // Also while it is out: a server that comes back is connected to before a probe has judged it.
   return usedRole(previous) === usedRole(next) ? undefined : 'retire';
 }
 

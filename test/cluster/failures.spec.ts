@@ -60,20 +60,32 @@ const grow = (megabytes: number) =>
     [megabytes],
   );
 
-/** Reads from 8 callers at once for as long as the work takes; every one must succeed. */
-async function readingThroughout(work: () => Promise<unknown>): Promise<Map<number | undefined, number>> {
-  const seen = new Map<number | undefined, number>();
-  let isOver = false;
+type Arrivals = Map<number | undefined, number>;
+
+/** Reads from 8 callers at once until it is enough; every one must succeed. */
+async function readWhile(goesOn: (seen: Arrivals, count: number) => boolean): Promise<Arrivals> {
+  const seen: Arrivals = new Map();
+  let count = 0;
   const caller = async () => {
-    while (!isOver) {
+    while (goesOn(seen, count)) {
+      count++;
       const at = await read();
       seen.set(at, (seen.get(at) ?? 0) + 1);
     }
   };
-  const callers = Promise.all(Array.from({ length: 8 }, caller));
-  await Promise.all([work().finally(() => (isOver = true)), callers]);
+  await Promise.all(Array.from({ length: 8 }, caller));
   return seen;
 }
+
+/** For as long as the work takes. */
+async function readingThroughout(work: () => Promise<unknown>): Promise<Arrivals> {
+  let isOver = false;
+  const [seen] = await Promise.all([readWhile(() => !isOver), work().finally(() => (isOver = true))]);
+  return seen;
+}
+
+const READS = 400;
+const reading = () => readWhile((_seen, count) => count < READS);
 
 describe('a replica', () => {
   it('that is killed takes no reads from then on, none fails, and it is back after its restart', async () => {
@@ -82,12 +94,12 @@ describe('a replica', () => {
       await victim.kill();
       await until(() => nodeStatus(victim).health === 'down', { deadlineMs: 5_000, what: 'down' });
     });
-    const during = await readingThroughout(() => cluster.query('SELECT pg_sleep(0.3)'));
+    const during = await reading();
     expect([...during.keys()]).toEqual([other.port]);
     expect(await cluster.healthCheck()).toMatchObject({ status: 'degraded' });
     await victim.start();
     await allUp();
-    const after = await readingThroughout(() => cluster.query('SELECT pg_sleep(0.3)'));
+    const after = await reading();
     expect([...after.keys()].toSorted()).toEqual([victim.port, other.port].toSorted());
   });
 
@@ -157,7 +169,7 @@ describe('a replica', () => {
         what: 'one beyond max_lag_bytes, the other not',
       },
     );
-    const during = await readingThroughout(() => cluster.query('SELECT pg_sleep(0.2)'));
+    const during = await reading();
     expect([...during.keys()]).toEqual([other.port]);
     await paused.resumeReplay();
     await until(
@@ -260,7 +272,7 @@ describe('a promotion by someone else', () => {
     await servers.rejoin(standby);
     await allUp();
     const { user } = sure(servers.config.replicas[0]);
-    const seen = await readingThroughout(() => cluster.query('SELECT pg_sleep(0.2)'));
+    const seen = await reading();
     expect([...seen.keys()].toSorted()).toEqual([former.port, standby.port].toSorted());
     expect((await cluster.useReplica(() => cluster.query('SELECT current_user AS name'))).rows).toEqual([
       { name: user },
