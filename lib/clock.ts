@@ -28,3 +28,13 @@ export const systemClock: Clock = {
 export function delay(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => void clock.setTimer(resolve, ms));
 }
+
+/** Resolves with the work, or without it after `ms`. Such a wait does not keep the process alive. */
+export async function patiently(clock: Clock, work: Promise<unknown>, ms: number): Promise<void> {
+  let patience: Timer | undefined;
+  const lost = new Promise<void>((resolve) => {
+    patience = clock.setTimer(resolve, ms, true);
+  });
+  await Promise.race([work, lost]);
+  patience?.cancel();
+}

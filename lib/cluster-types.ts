@@ -29,5 +29,7 @@ export type Transacted<T> = T extends
 export interface ClusterCounters {
   readonly decisions: Tally['decisions'];
   readonly retries: Tally['retries'];
+  /** Tokens of sessions that counted for nothing, by the reason. */
+  readonly ignoredTokens: Tally['ignoredTokens'];
   readonly connections: readonly ({ readonly node: string } & NodePool['history'])[];
 }

@@ -1,21 +1,25 @@
 import { EventEmitter } from 'node:events';
-import { systemClock, type Clock, type Timer } from './clock.js';
+import { patiently, systemClock, type Clock } from './clock.js';
 import type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
 import type { ClusterSettings } from './config/settings.js';
 import { describeError, PgMcpError } from './errors.js';
+import { checkReplicaOptions, Demands } from './execution/demands.js';
 import { Dispatcher } from './execution/dispatcher.js';
 import { judgeHealth, type ClusterHealth } from './execution/health.js';
+import { KeptTexts } from './execution/kept-texts.js';
 import { createPools, followTopology, monitorConnectOptions } from './execution/pools.js';
-import { RouteExplainer, type RouteExplanation } from './execution/route-explainer.js';
-import { checkReplicaOptions, ScopedCalls } from './execution/scoped-calls.js';
+import { explainRoute, type RouteExplanation } from './execution/route-explanation.js';
+import { ScopedCalls } from './execution/scoped-calls.js';
+import { Sessions } from './execution/sessions.js';
+import { ShadowCount, type ShadowReport } from './execution/shadow-report.js';
 import { startUp } from './execution/start-up.js';
+import { StatementClasses } from './execution/statement-classes.js';
 import { statusOf, type ClusterState, type ClusterStatus } from './execution/status.js';
 import { Tally, type ClusterObserver } from './execution/tally.js';
 import type { NodePool } from './pool/node-pool.js';
 import { pgDriver } from './pool/pg-driver.js';
 import { toStatement, type Queryable, type QueryResult, type Row, type Statement } from './query.js';
-import { readReplicas } from './routing/candidates.js';
 import type { Lease } from './session/lease.js';
 import { RequestScope, type Owned, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';
 import type { TransactionOptions } from './session/transaction.js';
@@ -30,10 +34,12 @@ const HEALTH_CHECK_PATIENCE_MS = 500;
  * A PostgreSQL primary and its replicas as one connection.
  *
  * Calls go where the scope they are made in says (`useReplica`, `useMaster`, `transaction`, or the
- * decorators); outside any scope to the primary. Works with and without Nest.
+ * decorators); outside any scope where their statement may: a read to a replica. Works with and without Nest.
  */
 export class PgCluster implements Queryable, AsyncDisposable {
   readonly name: string;
+  /** Carries a session to another process: by `token()` here and `resume(token, work)` there. */
+  readonly session: Sessions;
   readonly #settings: ClusterSettings;
   readonly #clock: Clock;
   readonly #monitor: Monitor;
@@ -41,7 +47,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly #tally = new Tally();
   readonly #dispatcher: Dispatcher;
   readonly #calls: ScopedCalls;
-  readonly #routes: RouteExplainer;
+  readonly #classes: StatementClasses;
+  readonly #shadow = new ShadowCount();
   readonly #events = new EventEmitter<ClusterEvents>();
   #state: ClusterState = 'new';
   #connecting: Promise<void> | undefined;
@@ -64,19 +71,29 @@ export class PgCluster implements Queryable, AsyncDisposable {
       onChange: (next, previous) => this.#changed(next, previous),
     });
     const tally = this.#tally;
+    const monitor = this.#monitor;
+    const keptTexts = new KeptTexts();
+    const ask: Queryable['query'] = (statement, values) =>
+      this.#dispatcher.query({ target: 'primary', reason: 'catalog' }, toStatement(statement, values));
+    const { safeFunctions } = settings.routing;
+    const classes = new StatementClasses({ clock, safeFunctions, primary: { query: ask } });
+    this.#classes = classes;
+    const pools = this.#pools;
     this.#dispatcher = new Dispatcher({
       settings,
       clock,
       random,
-      monitor: this.#monitor,
-      pools: this.#pools,
+      monitor,
+      pools,
       tally,
+      classes,
+      keptTexts,
     });
     const { acquireTimeoutMs } = settings.pool;
-    const ask: Queryable['query'] = (statement, values) =>
-      this.#dispatcher.query({ target: 'primary', reason: 'use-master' }, toStatement(statement, values));
-    this.#routes = new RouteExplainer({ query: ask });
-    this.#calls = new ScopedCalls({ dispatcher: this.#dispatcher, tally, clock, acquireTimeoutMs });
+    const demands = new Demands({ settings, clock, keptTexts, shadow: this.#shadow });
+    const dispatcher = this.#dispatcher;
+    this.#calls = new ScopedCalls({ dispatcher, demands, classes, tally, clock, acquireTimeoutMs });
+    this.session = new Sessions({ settings: settings.session, clock, monitor, calls: this.#calls, tally });
   }
 
   /**
@@ -154,16 +171,24 @@ export class PgCluster implements Queryable, AsyncDisposable {
   }
 
   /**
-   * Says where a statement would go by itself, and why, without running it: by PostgreSQL's own parser and by
-   * what the names in it mean in this database. So it can be seen what a replica could take over; in this
-   * version calls that nothing decorates go to the primary all the same.
+   * Says where a statement that nothing decorates would go now, and why, without running it: by PostgreSQL's own
+   * parser, by what the names in it mean in this database, and by what this session has written.
    */
   explainRoute(text: string): Promise<RouteExplanation> {
-    return this.#routes.explain(text, () => {
-      const { topology } = this.#monitor;
-      const replicas = readReplicas(topology).candidates.map(({ name }) => name);
-      return { replicas, primary: topology.primary };
+    const { routing, consistency } = this.#settings;
+    const { session } = this.#calls;
+    return explainRoute(text, {
+      routing,
+      consistency,
+      classes: this.#classes,
+      monitor: this.#monitor,
+      session,
     });
+  }
+
+  /** Where undecorated calls would have gone, while `routing.mode` is `shadow`. */
+  getShadowReport(): ShadowReport {
+    return this.#shadow.report;
   }
 
   /** A connection by scope: of the transaction, of the scope's replica or primary, else of the primary. */
@@ -198,7 +223,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   /** Asks every node now and judges the answers; for one that keeps silent, what was last seen of it. */
   async healthCheck(): Promise<ClusterHealth> {
     if (this.#state === 'ready') {
-      await this.#probeWithPatience();
+      await patiently(this.#clock, this.#monitor.probeAllAnew(), HEALTH_CHECK_PATIENCE_MS);
     }
     return judgeHealth(this.getStatus());
   }
@@ -215,7 +240,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
       opened: history.opened,
       closed: new Map(history.closed),
     }));
-    return { decisions: this.#tally.decisions, retries: this.#tally.retries, connections };
+    const { decisions, retries, ignoredTokens } = this.#tally;
+    return { decisions, retries, ignoredTokens, connections };
   }
 
   /** Has an observer told of every statement and acquire, until the returned function is called. */
@@ -250,6 +276,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
         pools: this.#pools,
         refuseWhenClosed: () => this.#refuseWhenClosed(),
       });
+      await this.#classes.start();
+      this.#refuseWhenClosed();
     } catch (error) {
       await this.close();
       throw error;
@@ -261,17 +289,9 @@ export class PgCluster implements Queryable, AsyncDisposable {
     if (this.#closing) throw new PgMcpError('CLUSTER_CLOSED', `cluster ${this.name} is closed`);
   }
 
-  async #probeWithPatience(): Promise<void> {
-    let patience: Timer | undefined;
-    const lost = new Promise<void>((resolve) => {
-      patience = this.#clock.setTimer(resolve, HEALTH_CHECK_PATIENCE_MS, true);
-    });
-    await Promise.race([this.#monitor.probeAllAnew(), lost]);
-    patience?.cancel();
-  }
-
   async #close(): Promise<void> {
     this.#state = 'closed';
+    this.#classes.stop();
     this.#dispatcher.close();
     await this.#monitor.stop();
     const { drainTimeoutMs } = this.#settings.shutdown;

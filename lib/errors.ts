@@ -9,7 +9,9 @@ export type PgMcpErrorCode =
   | 'CONNECTION_LOST'
   | 'NO_PRIMARY'
   | 'NO_REPLICA'
+  | 'CONSISTENCY_UNAVAILABLE'
   | 'WRITE_ON_REPLICA'
+  | 'SESSION_STATEMENT'
   | 'TRANSACTION_ENDED'
   | 'TRANSACTION_ABORTED'
   | 'LEASE_RELEASED'
@@ -20,18 +22,22 @@ export interface PgMcpErrorOptions {
   readonly cause?: unknown;
   /** True only where it is certain that the server did nothing, and the same call may succeed later. */
   readonly safeToRetry?: boolean;
+  readonly reason?: string;
 }
 
 /** The base of every error this library makes. An SQL error of the server is passed on as `pg` throws it. */
 export class PgMcpError extends Error {
   readonly code: PgMcpErrorCode;
   readonly safeToRetry: boolean;
+  /** Of a refused statement: what it is, as `db_routing_decisions_total` and `explainRoute` word it. */
+  readonly reason?: string;
 
   constructor(code: PgMcpErrorCode, message: string, options: PgMcpErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
     this.safeToRetry = options.safeToRetry ?? false;
+    if (options.reason !== undefined) this.reason = options.reason;
   }
 }
 

@@ -16,7 +16,7 @@ export {
   type PoolCounts,
 } from './errors.js';
 export type { ClusterHealth } from './execution/health.js';
-export type { RouteExplanation } from './execution/route-explainer.js';
+export type { RouteExplanation } from './execution/route-explanation.js';
 export type { ClusterState, ClusterStatus, NodeStatus } from './execution/status.js';
 export type { ClusterObserver } from './execution/tally.js';
 export { ClusterRegistry } from './nest/cluster-registry.js';

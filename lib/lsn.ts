@@ -5,6 +5,12 @@
  */
 export type Lsn = bigint;
 
+/** A position on one timeline: after a failover the same number of bytes may be other records. */
+export interface WalPosition {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+}
+
 /** Reads `16/B374D848`. Anything else is an error: a position that is guessed would be worse than none. */
 export function parseLsn(text: string): Lsn {
   const match = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/.exec(text);

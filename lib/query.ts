@@ -3,6 +3,11 @@
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Row = any;
 
+/** How new the data must be: `session` what this session has written, `eventual` whatever a replica has, `strong` the primary's. */
+export type Consistency = 'session' | 'eventual' | 'strong';
+
+export const CONSISTENCIES: readonly Consistency[] = ['session', 'eventual', 'strong'];
+
 /** One statement: the shape of `pg`'s own query config, so that objects made for `pg` serve here. */
 export interface Statement {
   readonly text: string;
@@ -12,6 +17,8 @@ export interface Statement {
   readonly rowMode?: 'array';
   /** `extended`: one statement only, sent by the extended query protocol even where it has no values. */
   readonly queryMode?: 'extended';
+  /** For this call, where nothing holds it to a connection; the scope's or the cluster's unless given. */
+  readonly consistency?: Consistency;
   readonly types?: { getTypeParser(oid: number, format?: string): (value: never) => unknown };
 }
 

@@ -14,7 +14,7 @@ export interface Origins {
 
 type Issue = z.core.$ZodIssue;
 
-const SECRETS = ['password', 'passphrase', 'key', 'pfx'];
+const SECRETS = ['password', 'secret', 'passphrase', 'key', 'pfx'];
 
 /** zod's issues in our words. A message that begins with `expected` gets what was found in front. */
 export function faultsOf(issues: readonly Issue[], origins: Origins): ConfigFault[] {

@@ -16,13 +16,7 @@ export interface Layer {
 }
 
 /** Fixed names of later versions: refused, so that nobody believes they work. */
-const NOT_YET = [
-  'failover_strategy',
-  'failover.max_data_loss',
-  'failover.without_quorum',
-  'session',
-  'routing.mode',
-];
+const NOT_YET = ['failover_strategy', 'failover.max_data_loss', 'failover.without_quorum'];
 
 /** Spells every key as the file does; unknown keys and keys given twice become faults. */
 export function readLayer(raw: Record<string, unknown>): Layer {

@@ -8,9 +8,12 @@ import { joined, uncovered } from './merge.js';
 import { nodeFromUrl } from './node-url.js';
 import { FAILED, isRecord } from './path.js';
 import { resolveSettings } from './resolve.js';
-import { clusterSchema } from './schema.js';
+import { clusterSchema, SHORTEST_SECRET } from './schema.js';
 import type { ClusterSettings } from './settings.js';
 import type { ClusterConfig, ClusterOptions } from './types.js';
+
+/** The variable that holds `session.secret` where no setting does. */
+const SESSION_SECRET = 'PG_MCP_SESSION_SECRET';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -60,8 +63,11 @@ export function loadSettings(
       failed: new Set([...below.failed, ...above.failed, ...filling.map(({ path }) => path)]),
     }),
   ];
+  const secret = environment[SESSION_SECRET] === '' ? undefined : environment[SESSION_SECRET];
+  if (secret !== undefined && secret.length < SHORTEST_SECRET)
+    faults.push({ path: SESSION_SECRET, message: `expected at least ${SHORTEST_SECRET} characters` });
   if (!result.success || faults.length > 0) throw new ConfigError(source, faults);
-  return resolveSettings(source, result.data);
+  return resolveSettings(source, result.data, secret);
 }
 
 interface Filled {

@@ -8,8 +8,13 @@ type CheckedNode = CheckedCluster['replicas'][number];
 type CheckedMaster = CheckedCluster['masters'][number];
 
 /** The checked configuration as the rest of the house reads it. */
-export function resolveSettings(source: string, cluster: CheckedCluster): ClusterSettings {
-  const { connection_pool: pool, health_check: healthCheck, routing, startup, shutdown } = cluster;
+export function resolveSettings(
+  source: string,
+  cluster: CheckedCluster,
+  environmentSecret?: string,
+): ClusterSettings {
+  const { connection_pool: pool, health_check: healthCheck, routing, startup, shutdown, session } = cluster;
+  const secret = session.secret ?? environmentSecret;
   return {
     source,
     nodes: resolveNodes(cluster),
@@ -30,7 +35,11 @@ export function resolveSettings(source: string, cluster: CheckedCluster): Cluste
       maxLagMs: routing.max_lag,
       maxLagBytes: routing.max_lag_bytes,
       balance: routing.balance,
+      mode: routing.mode,
+      safeFunctions: routing.safe_functions,
     },
+    consistency: cluster.consistency,
+    session: { header: session.header, cookie: session.cookie, ...(secret !== undefined && { secret }) },
     startup: { attempts: startup.attempts, delayMs: startup.delay },
     shutdown: { drainTimeoutMs: shutdown.drain_timeout },
   };

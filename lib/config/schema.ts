@@ -1,9 +1,17 @@
 import { z } from 'zod';
+import { CONSISTENCIES } from '../query.js';
 import { crossChecks } from './checks.js';
 import { database, masterNode, replicaNode, secret, user } from './node-schema.js';
 import { section, setting } from './setting.js';
 import { byteSize, choice, duration, number, text } from './values.js';
 
+const httpToken = text('a name of letters, digits and -_', (value) => /^[\w-]+$/.test(value));
+/** In characters. */
+export const SHORTEST_SECRET = 16;
+const secretText = text(
+  `a text of at least ${SHORTEST_SECRET} characters`,
+  (value) => value.length >= SHORTEST_SECRET,
+);
 const positive = duration({ zero: 'refused' });
 const orZero = duration({ zero: 'allowed' });
 
@@ -64,16 +72,35 @@ const routing = section('Which node serves a statement.', {
     'least-loaded',
     'How reads are spread over the replicas.',
   ),
+  mode: setting(
+    choice(['live', 'shadow']),
+    'live',
+    'shadow sends undecorated calls to the primary and counts where they would have gone.',
+  ),
+  safe_functions: z
+    .array(text('the name of a function: name or schema.name'), { error: 'expected a list of names' })
+    .prefault([])
+    .describe('Volatile functions of your own that may run on a replica. Default: none.'),
 });
 
-// Values of later versions are refused, so that nobody believes they work.
 const consistency = setting(
-  choice(['eventual']),
-  'eventual',
-  'What a replica scope may read: eventual, whatever its replica has, within routing.max_lag.',
+  choice(CONSISTENCIES),
+  'session',
+  'What reads must have seen: session, what their session has written; eventual, whatever a replica has; strong, everything: they go to the primary.',
 );
 
+const session = section('How a session goes on in another process: by a signed token.', {
+  secret: secretText
+    .optional()
+    .describe(
+      'What tokens are signed with, the same in all processes; at least 16 characters. Default: PG_MCP_SESSION_SECRET, else a random one.',
+    ),
+  header: setting(httpToken, 'x-pg-session', 'The HTTP header that carries the token, both ways.'),
+  cookie: setting(httpToken, 'pg_session', 'The cookie that carries the token.'),
+});
+
 const failover = section('What happens when the primary is gone.', {
+  // Values of later versions are refused, so that nobody believes they work.
   mode: setting(choice(['follow']), 'follow', 'Follow finds the node that someone else promoted.'),
 });
 
@@ -112,6 +139,7 @@ export const clusterSchema = z
       health_check: healthCheck.prefault({}),
       routing: routing.prefault({}),
       consistency,
+      session: session.prefault({}),
       failover: failover.prefault({}),
       startup: startup.prefault({}),
       shutdown: shutdown.prefault({}),

@@ -1,4 +1,5 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { Consistency } from '../query.js';
 
 /**
  * The settings as the rest of the house reads them: complete, checked, every duration in
@@ -12,6 +13,8 @@ export interface ClusterSettings {
   readonly pool: PoolSettings;
   readonly healthCheck: { readonly intervalMs: number; readonly timeoutMs: number };
   readonly routing: RoutingSettings;
+  readonly consistency: Consistency;
+  readonly session: SessionSettings;
   readonly startup: { readonly attempts: number; readonly delayMs: number };
   readonly shutdown: { readonly drainTimeoutMs: number };
 }
@@ -68,4 +71,17 @@ export interface RoutingSettings {
   readonly maxLagMs: number;
   readonly maxLagBytes: number;
   readonly balance: Balance;
+  /** `shadow`: what nothing decorates goes to the primary, and where it would have gone is counted. */
+  readonly mode: 'live' | 'shadow';
+  /** Volatile functions that may run on a replica: `name` or `schema.name`. */
+  readonly safeFunctions: readonly string[];
+}
+
+/** How a session goes on in another process. */
+export interface SessionSettings {
+  /** What tokens are signed with; without one, a random one of this process. */
+  readonly secret?: string;
+  /** Names of the HTTP header and cookie that carry the token. */
+  readonly header: string;
+  readonly cookie: string;
 }

@@ -1,4 +1,5 @@
-import type { Intent } from '../routing/route.js';
+import type { RouteReason } from '../routing/route.js';
+import type { Demand } from './demand.js';
 import { nodeOf, type Topology } from '../topology/topology.js';
 
 /** What one call has been through. */
@@ -8,13 +9,15 @@ export interface Ordeal {
   /** Milliseconds it may still wait. */
   patienceMs: number;
   lastError?: unknown;
+  /** Why the replicas that could serve did not, where it is no failure of theirs. */
+  whyNoReplica?: RouteReason;
 }
 
 /** Who waits for a replica takes one again where it failed, once a probe since then has found it well. */
 export function stillFailed(
   failed: Ordeal['failed'],
   topology: Topology,
-  intent: Intent,
+  intent: Demand,
 ): ReadonlySet<string> {
   const mayReturn = intent.target === 'replica' && intent.onUnavailable === 'wait';
   const isBack = (name: string, failedAt: number) => {

@@ -66,6 +66,7 @@ function pooledConnectOptions(
     applicationName: settings.pool.applicationName,
     connectionTimeoutMs: settings.pool.connectionTimeoutMs,
     readOnly: role === 'replica',
+    identify: role === 'replica',
   };
 }
 

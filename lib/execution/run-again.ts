@@ -24,3 +24,20 @@ export function whyAgain(error: unknown, { isRead, role, attempt }: FailedCall):
   // A standby cancels what holds up its replay (manual, section 26.4.2).
   return isRead && role === 'replica' && codeOf(error) === '40001' ? 'recovery-conflict' : undefined;
 }
+
+const READ_ONLY_TRANSACTION = '25006';
+/** `object_not_in_prerequisite_state` and `feature_not_supported`: during recovery, and for much else. */
+const PERHAPS_RECOVERY = new Set(['55000', '0A000']);
+export const MAY_NOT = '42501';
+/** The account may less there, or a definition has not been replayed yet. */
+const DIFFERS = new Set([MAY_NOT, '42P01', '42703', '42883']);
+
+/** Whether a read that a replica has refused may succeed on the primary, and why. Nothing was done. Pure. */
+export function whyOnPrimary(error: unknown): 'refused-on-standby' | 'replica-differs' | undefined {
+  const code = codeOf(error);
+  if (code === undefined || error instanceof PgMcpError) return undefined;
+  if (DIFFERS.has(code)) return 'replica-differs';
+  const isOfRecovery =
+    PERHAPS_RECOVERY.has(code) && /recovery|standby/i.test(error instanceof Error ? error.message : '');
+  return code === READ_ONLY_TRANSACTION || isOfRecovery ? 'refused-on-standby' : undefined;
+}

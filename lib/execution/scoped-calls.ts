@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.js';
-import { parseDuration } from '../duration.js';
 import { codeOf } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed, ConnectionSource } from '../session/borrowed.js';
@@ -7,20 +6,25 @@ import { carry, type OpenScope } from '../session/carry.js';
 import { HeldConnection } from '../session/held-connection.js';
 import { Lease } from '../session/lease.js';
 import { Patience } from '../session/patience.js';
-import { explainRefusedWrite } from '../session/read-only.js';
 import {
   createScopeStorage,
   NO_SCOPE,
   RequestScope,
   type Holder,
   type Owned,
+  type Deeds,
   type PrimaryOptions,
   type ReplicaOptions,
   type Scope,
 } from '../session/scope.js';
+import { Session } from '../session/session.js';
+import { newStickiness } from '../session/stickiness.js';
 import { Transaction, type TransactionOptions, type UnitOfWork } from '../session/transaction.js';
 import type { Dispatcher } from './dispatcher.js';
-import type { Demand } from './stickiness.js';
+import type { Demand } from './demand.js';
+import type { Demands } from './demands.js';
+import { PinnedCalls, type Pin } from './pinned-calls.js';
+import type { StatementClasses } from './statement-classes.js';
 import type { Tally } from './tally.js';
 
 /** Serialization failure and deadlock: the transaction may succeed when it runs again (manual, section 13.5). */
@@ -30,6 +34,8 @@ type Route = NonNullable<Scope['route']>;
 
 export interface ScopedCallsParts {
   readonly dispatcher: Dispatcher;
+  readonly demands: Demands;
+  readonly classes: StatementClasses;
   readonly tally: Tally;
   readonly clock: Clock;
   readonly acquireTimeoutMs: number;
@@ -39,17 +45,35 @@ export interface ScopedCallsParts {
 export class ScopedCalls {
   readonly #storage = createScopeStorage();
   readonly #parts: ScopedCallsParts;
+  /** Of all calls outside any request, message or job. */
+  readonly #processSession = new Session({ isOfOne: false });
+
+  readonly #pinned: PinnedCalls;
 
   constructor(parts: ScopedCallsParts) {
     this.#parts = parts;
+    this.#pinned = new PinnedCalls(parts);
   }
 
   query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
     const scope = this.#scope;
-    if (scope.transaction)
-      return explained(scope.route, scope.transaction.query<R>(statement, scope.route === 'replica'));
-    if (scope.held) return explained(scope.route, scope.held.query<R>(statement));
-    return this.#parts.dispatcher.query<R>(demandOf(scope), statement);
+    const pinned = scope.transaction ?? scope.held;
+    if (pinned) return this.#pinned.query<R>(pinned, statement, this.#pinOf(scope));
+    const { dispatcher, demands, classes } = this.#parts;
+    const found = classes.classify(statement.text);
+    const demand = demands.ofStatement(scope, this.#sessionOf(scope), statement, found);
+    const running = dispatcher.query<R>(demand, statement);
+    return found.changesCatalog ? this.#pinned.tellEnd(found, running) : running;
+  }
+
+  /** The session that calls here belong to. */
+  get session(): Session {
+    return this.#sessionOf(this.#scope);
+  }
+
+  /** Runs a function in a session, and so what it returns: a promise, an Observable, a generator. */
+  inSession<T>(session: Session, work: () => T): T {
+    return carry(this.#storage, () => openFor({ ...this.#scope, session }), work);
   }
 
   inReplicaScope<T>(options: ReplicaOptions & Owned, work: () => T): T {
@@ -96,9 +120,7 @@ export class ScopedCalls {
     if (scope.transaction) return this.#leaseOfTransaction(scope.transaction, route);
     if (scope.held && (target === undefined || scope.route === target))
       return this.#leaseOf(scope.held, route, async () => {});
-    const { route: _, ...rest } = scope;
-    const demand = demandOf({ ...rest, route });
-    const held = this.#hold(demand);
+    const held = this.#hold(this.#demandOf(scope, route));
     const finish = keptBy(scope.request, held, { untilAnswer: true });
     const end = () => finish(() => held.end());
     try {
@@ -115,7 +137,7 @@ export class ScopedCalls {
 
   #openReplica(options: ReplicaOptions & Owned): OpenScope {
     const { route, held, owner: _, ...outer } = this.#scope;
-    const stickiness = outer.stickiness ?? { node: undefined, atLeast: undefined };
+    const stickiness = outer.stickiness ?? newStickiness();
     const scope: Scope = { ...outer, route: 'replica', replica: options, stickiness, ...ownerOf(options) };
     return this.#openOn(scope, route === 'replica' ? held : undefined, options.session);
   }
@@ -130,7 +152,7 @@ export class ScopedCalls {
   #openOn(scope: Scope, outerHeld: HeldConnection | undefined, ownConnection = false): OpenScope {
     if (outerHeld) return openFor({ ...scope, held: outerHeld });
     if (!ownConnection || scope.transaction) return openFor(scope);
-    const held = this.#hold(demandOf(scope));
+    const held = this.#hold(this.#demandOf(scope, scope.route ?? 'primary'));
     const finish = keptBy(scope.request, held);
     return openFor({ ...scope, held }, () => finish(() => held.end()));
   }
@@ -138,13 +160,28 @@ export class ScopedCalls {
   #openTransaction(options: TransactionOptions): OpenScope {
     const outer = this.#scope;
     const unit = outer.transaction?.nest(options) ?? this.#begin(outer, options);
+    const deeds = outer.deeds ?? { mayHaveWritten: false, hasChangedDefinitions: false };
     const finish = keptBy(outer.request, unit);
-    return {
-      scope: { ...outer, route: 'primary', transaction: unit },
-      isDecidedAtEnd: true,
-      complete: () => finish(() => unit.complete()),
-      fail: () => finish(() => unit.fail()),
+    const session = this.#sessionOf(outer);
+    const end = async (how: () => Promise<void>) => {
+      try {
+        await finish(how);
+      } finally {
+        if (!outer.transaction && options.readOnly !== true) this.#didAll(deeds, session);
+      }
     };
+    return {
+      scope: { ...outer, route: 'primary', transaction: unit, deeds },
+      isDecidedAtEnd: true,
+      complete: () => end(() => unit.complete()),
+      fail: () => end(() => unit.fail()),
+    };
+  }
+
+  /** A transaction has ended; whether it committed may not be known. */
+  #didAll({ mayHaveWritten, hasChangedDefinitions }: Deeds, session: Session): void {
+    if (mayHaveWritten) this.#parts.dispatcher.wrote(session);
+    if (hasChangedDefinitions) this.#parts.classes.ran({ kind: 'primary', reason: 'ddl' });
   }
 
   #begin(outer: Scope, options: TransactionOptions): Transaction {
@@ -153,15 +190,27 @@ export class ScopedCalls {
   }
 
   /**
-   * A transaction that only reads, in a replica scope, runs there; every other on the primary, as a serializable
-   * one must (manual, section 13.2.3).
+   * A transaction that only reads runs on a replica, unless its scope says otherwise; every other on the primary,
+   * as a serializable one must (manual, section 13.2.3).
    */
   #sourceFor(outer: Scope, { readOnly, isolation }: TransactionOptions): ConnectionSource {
-    const mayRead = readOnly && isolation !== 'serializable' && outer.route === 'replica';
-    const route = mayRead ? 'replica' : 'primary';
+    const isRead = readOnly === true && isolation !== 'serializable';
+    const route = isRead && this.#mayReadFromReplica(outer) ? 'replica' : 'primary';
     if (outer.held && outer.route === route) return outer.held;
-    const demand = demandOf({ ...outer, route });
+    const demand = this.#demandOf(outer, route);
     return { borrow: () => this.#parts.dispatcher.borrow(demand) };
+  }
+
+  #mayReadFromReplica({ route }: Scope): boolean {
+    return route === undefined ? this.#parts.demands.readsFromReplicas : route === 'replica';
+  }
+
+  #demandOf(scope: Scope, route: Route): Demand {
+    return this.#parts.demands.ofConnection(scope, this.#sessionOf(scope), route);
+  }
+
+  #sessionOf({ session, request }: Scope): Session {
+    return session ?? request?.session ?? this.#processSession;
   }
 
   #hold(demand: Demand): HeldConnection {
@@ -170,18 +219,48 @@ export class ScopedCalls {
 
   async #leaseOfTransaction(transaction: UnitOfWork, route: Route): Promise<Lease> {
     const { node, role, client } = await transaction.locate();
-    const query = (statement: Statement) =>
-      explained(route, (this.#blockWithin(transaction) ?? transaction).query(statement, route === 'replica'));
-    return new Lease({ node, role, client, query, release: async () => {} });
+    const pin = { ...this.#pinOf(this.#scope), route };
+    return new Lease({
+      node,
+      role,
+      query: (statement) => this.#pinned.query(this.#blockWithin(transaction) ?? transaction, statement, pin),
+      takeClient: () => {
+        if (pin.deeds) pin.deeds.mayHaveWritten = true;
+        return client;
+      },
+      release: async () => {},
+    });
   }
 
   async #leaseOf(held: HeldConnection, route: Route, release: () => Promise<void>): Promise<Lease> {
     const borrowed: Borrowed = await held.borrow();
     borrowed.release();
     const { node, role, client } = borrowed;
-    const query = (statement: Statement) =>
-      explained(route, (this.#blockWithin(held) ?? held).query(statement));
-    return new Lease({ node, role, client, query, release });
+    const session = this.#sessionOf(this.#scope);
+    let endWrite: (() => void) | undefined;
+    return new Lease({
+      node,
+      role,
+      query: (statement) => {
+        const block = this.#blockWithin(held);
+        const pin = block ? { ...this.#pinOf(this.#scope), route } : { route, session };
+        return this.#pinned.query(block ?? held, statement, pin);
+      },
+      takeClient: () => {
+        // What is done with it passes by us: until it is given back, it may write at any time.
+        if (route === 'primary') endWrite ??= session.openWrite(() => this.#parts.clock.now());
+        return client;
+      },
+      release: async () => {
+        await release();
+        endWrite?.();
+        endWrite = undefined;
+      },
+    });
+  }
+
+  #pinOf(scope: Scope): Pin {
+    return { route: scope.route, session: this.#sessionOf(scope), deeds: scope.deeds };
   }
 
   /**
@@ -211,33 +290,6 @@ export class ScopedCalls {
   }
 }
 
-function demandOf({ route, replica, stickiness }: Scope): Demand {
-  if (route !== 'replica') {
-    return { target: 'primary', reason: route === 'primary' ? 'use-master' : 'undecorated' };
-  }
-  const maxLagMs = replica?.maxLag === undefined ? undefined : parseDuration(replica.maxLag);
-  return {
-    target: 'replica',
-    onUnavailable: replica?.onUnavailable ?? 'primary',
-    ...(maxLagMs !== undefined && { maxLagMs }),
-    ...(stickiness && { stickiness }),
-  };
-}
-
-/** @throws TypeError that names the option. */
-export function checkReplicaOptions({ maxLag, onUnavailable }: ReplicaOptions): void {
-  if (maxLag !== undefined && parseDuration(maxLag) === undefined) {
-    throw new TypeError(
-      `maxLag: no duration: ${JSON.stringify(maxLag)} (expected like '500ms', '2s', or seconds)`,
-    );
-  }
-  if (onUnavailable !== undefined && !['primary', 'wait', 'fail'].includes(onUnavailable)) {
-    throw new TypeError(
-      `onUnavailable: ${JSON.stringify(onUnavailable)} is none of 'primary', 'wait', 'fail'`,
-    );
-  }
-}
-
 function ownerOf({ owner }: Owned): Owned {
   return owner === undefined ? {} : { owner };
 }
@@ -260,13 +312,4 @@ function keptBy(
       request?.letGo(holder);
     }
   };
-}
-
-/** In a replica scope, a write that the server refused is the scope's refusal. */
-async function explained<T>(route: Route | undefined, running: Promise<T>): Promise<T> {
-  try {
-    return await running;
-  } catch (error) {
-    throw route === 'replica' ? explainRefusedWrite(error, 'a replica scope') : error;
-  }
 }

@@ -2,7 +2,16 @@ import type { Role } from '../config/settings.js';
 import type { RouteReason } from '../routing/route.js';
 
 /** Why a call ran again: the label of `db_retries_total`. */
-export type RetryReason = 'not-sent' | 'connection-lost' | 'recovery-conflict' | 'serialization';
+export type RetryReason =
+  | 'not-sent'
+  | 'connection-lost'
+  | 'recovery-conflict'
+  | 'serialization'
+  | 'refused-on-standby'
+  | 'replica-differs';
+
+/** Why a session's token counted for nothing. */
+export type IgnoredToken = 'invalid' | 'other-system' | 'forked';
 
 /** Where someone may look on. Called for each event, so what it does must be cheap; times are seconds. */
 export interface ClusterObserver {
@@ -22,24 +31,32 @@ export interface ClusterObserver {
 
 /** Counts what the cluster did, from its start, whoever looks on. */
 export class Tally {
-  readonly #decisions = new Map<string, number>();
+  readonly #decisions: Record<Role, Map<RouteReason, number>> = { primary: new Map(), replica: new Map() };
   readonly #retries = new Map<RetryReason, number>();
+  readonly #ignoredTokens = new Map<IgnoredToken, number>();
   readonly observers = new Set<ClusterObserver>();
 
   decided(target: Role, reason: RouteReason): void {
-    const key = `${target} ${reason}`;
-    this.#decisions.set(key, (this.#decisions.get(key) ?? 0) + 1);
+    const counts = this.#decisions[target];
+    counts.set(reason, (counts.get(reason) ?? 0) + 1);
   }
 
   retried(reason: RetryReason): void {
     this.#retries.set(reason, (this.#retries.get(reason) ?? 0) + 1);
   }
 
+  ignoredToken(reason: IgnoredToken): void {
+    this.#ignoredTokens.set(reason, (this.#ignoredTokens.get(reason) ?? 0) + 1);
+  }
+
+  get ignoredTokens(): ReadonlyMap<IgnoredToken, number> {
+    return new Map(this.#ignoredTokens);
+  }
+
   get decisions(): readonly { readonly target: string; readonly reason: string; readonly count: number }[] {
-    return [...this.#decisions].map(([key, count]) => {
-      const [target = '', reason = ''] = key.split(' ');
-      return { target, reason, count };
-    });
+    return (['primary', 'replica'] as const).flatMap((target) =>
+      [...this.#decisions[target]].map(([reason, count]) => ({ target, reason, count })),
+    );
   }
 
   get retries(): ReadonlyMap<RetryReason, number> {

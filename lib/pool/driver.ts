@@ -17,6 +17,16 @@ export interface ConnectOptions {
   readonly connectionTimeoutMs: number;
   /** Starts every session with `default_transaction_read_only = on` (manual, section 19.11.1). */
   readonly readOnly: boolean;
+  /** Asks the server for its identity, at the price of a round trip. */
+  readonly identify?: boolean;
+}
+
+/** What server a connection has come to, and as what. */
+export interface ServerIdentity {
+  /** When its process began, as the probes tell it: an address may lead to several servers. */
+  readonly startedAt: string;
+  /** The schemas in which names without one are looked for, as a JSON text. */
+  readonly searchPath: string;
 }
 
 /** `I` idle, `T` in a transaction, `E` in a failed one (manual, section 54.7, ReadyForQuery). */
@@ -39,6 +49,8 @@ export interface DriverConnection extends Queryable {
   /** A statement was sent whose answer has not come. */
   readonly isBusy: boolean;
   readonly isLost: boolean;
+  /** Where it was asked for and could be told. */
+  readonly identity: ServerIdentity | undefined;
   /** The `pg.Client` itself, for what only `pg` speaks (COPY streams, cursors, notifications). */
   readonly client: unknown;
   listen(listener: ConnectionListener): void;

@@ -7,6 +7,7 @@ import type {
   ConnectOptions,
   Driver,
   DriverConnection,
+  ServerIdentity,
   TransactionStatus,
 } from './driver.js';
 
@@ -19,6 +20,10 @@ const GOODBYE_MS = 1_000;
  * class 08 are not among them: a wrong number of values is one, and foreign servers report them.
  */
 const CONNECTION_ENDING = /^(57P0[1-5]|25P0[34])$/;
+
+const IDENTITY = `
+  SELECT extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt",
+    to_json(current_schemas(true))::text AS "searchPath"`;
 
 const READ_ONLY = '-c default_transaction_read_only=on';
 
@@ -45,6 +50,7 @@ export const pgDriver: Driver = {
     try {
       signal?.throwIfAborted();
       await connection.open();
+      if (options.identify === true) await connection.identify();
       return connection;
     } catch (error) {
       connection.destroy();
@@ -102,6 +108,7 @@ class PgConnection implements DriverConnection {
   #abandonOpening: ((cause: Error) => void) | undefined;
   #listener: ConnectionListener | undefined;
   #inHotStandby: boolean | undefined;
+  #identity: ServerIdentity | undefined;
   #lost: Error | undefined;
   #ending = false;
   #inFlight = 0;
@@ -151,6 +158,24 @@ class PgConnection implements DriverConnection {
       this.#abandonOpening = reject;
       this.client.connect().then(() => resolve(), reject);
     });
+  }
+
+  /** A service that hides it is one whose positions count for nothing. */
+  async identify(): Promise<void> {
+    try {
+      // As texts, whatever type parsers the caller has set.
+      const types = { getTypeParser: () => (value: unknown) => value };
+      const { rows } = await this.client.query<ServerIdentity>({ text: IDENTITY, types });
+      [this.#identity] = rows;
+    } catch (error) {
+      if (this.#lost) throw this.#lost;
+      if (!(error instanceof pg.DatabaseError) || endsConnection(error)) throw error;
+      await this.#recover({ text: IDENTITY }, error);
+    }
+  }
+
+  get identity(): ServerIdentity | undefined {
+    return this.#identity;
   }
 
   listen(listener: ConnectionListener): void {

@@ -1,5 +1,5 @@
 import { formatDuration } from '../duration.js';
-import type { Lsn } from '../lsn.js';
+import type { Lsn, WalPosition } from '../lsn.js';
 import { describeTrouble, type NodeState, type Topology } from '../topology/topology.js';
 
 /** Why a replica takes no reads, as a word for metrics and as a sentence for people. */
@@ -14,6 +14,7 @@ export interface Refusal {
     | 'lagging'
     | 'max-lag'
     | 'behind-scope'
+    | 'behind-session'
     | 'just-failed';
   readonly detail: string;
 }
@@ -24,6 +25,8 @@ export interface ReplicaDemand {
   readonly maxLagMs?: number;
   /** It must have replayed this position. */
   readonly atLeast?: Lsn;
+  /** What the session has written; `unsampled` where no position is known yet that lies behind it. */
+  readonly written?: WalPosition | 'unsampled';
   /** Nodes on which this very call has failed. */
   readonly failed?: ReadonlySet<string>;
 }
@@ -79,5 +82,17 @@ function refuse(
   ) {
     return { reason: 'behind-scope', detail: 'has not replayed what this scope has seen' };
   }
+  if (demand.written !== undefined && !hasReplayed(facts, demand.written)) {
+    return {
+      reason: 'behind-session',
+      detail: 'is not known to have replayed what this session has written',
+    };
+  }
   return undefined;
+}
+
+/** A position counts on its own timeline only: a standby that was left behind has other records there. */
+function hasReplayed(facts: NodeState['facts'], written: WalPosition | 'unsampled'): boolean {
+  if (written === 'unsampled' || facts?.replayedLsn === undefined) return false;
+  return facts.replayTimeline === written.timeline && facts.replayedLsn >= written.lsn;
 }

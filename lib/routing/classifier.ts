@@ -48,6 +48,12 @@ export class Classifier {
     this.#cache.clear();
   }
 
+  /** Knows no name until the next catalog. */
+  forget(): void {
+    this.#judge = undefined;
+    this.#cache.clear();
+  }
+
   /** Never throws: what can't be understood is for the primary. */
   classify(text: string): StatementClass {
     const known = this.#cache.get(text);

@@ -1,8 +1,9 @@
 import type { Balance } from '../config/settings.js';
 import { pick, type Chance } from '../balancing/pick.js';
-import type { Lsn } from '../lsn.js';
+import type { Lsn, WalPosition } from '../lsn.js';
 import { describeTrouble, nodeOf, type NodeState, type Topology } from '../topology/topology.js';
 import { readReplicas, type Refusal } from './candidates.js';
+import type { PrimaryReason } from './statement/statement-class.js';
 
 /** Why a call goes where it goes: the label of `db_routing_decisions_total`. */
 export type RouteReason =
@@ -15,19 +16,52 @@ export type RouteReason =
   /** A replica was asked for and none can serve. */
   | 'no-replica'
   /** This scope has read from the primary before: a replica could show it older data. */
-  | 'scope-on-primary';
+  | 'scope-on-primary'
+  /** No replica is known to have replayed what this session has written. */
+  | 'behind-session'
+  /** Nothing decorates the call, and its statement only reads. */
+  | 'read'
+  /** The call asks for `strong` consistency. */
+  | 'strong'
+  /** `routing.mode: 'shadow'` sends a read to the primary. */
+  | 'shadow'
+  /** Replicas have cancelled this text again and again; for a while it goes to the primary. */
+  | 'recovery-conflicts'
+  /** A replica's account may less, or the replica had not replayed a definition. */
+  | 'replica-differs'
+  /** Names without a schema mean something else to the replica's account. */
+  | 'search-path'
+  /** The library reads the catalog. */
+  | 'catalog'
+  | PrimaryReason;
+
+/**
+ * What a session's reads must have seen. `ahead`: a timeline that no node has shown yet. `unsampled`: what only
+ * the primary is sure to have.
+ */
+export type Floor = WalPosition | 'unsampled' | 'ahead';
 
 /** Where a call wants to go. */
 export type Intent =
-  | { readonly target: 'primary'; readonly reason: RouteReason }
+  | {
+      readonly target: 'primary';
+      readonly reason: RouteReason;
+      /** Held to reading. */
+      readonly mustNotWrite?: boolean;
+    }
   | {
       readonly target: 'replica';
+      readonly reason: 'use-replica' | 'read';
       /** Milliseconds; besides the cluster's own limit. */
       readonly maxLagMs?: number;
       readonly onUnavailable: 'primary' | 'wait' | 'fail';
       /** The node this scope read from last, and what that had replayed. */
       readonly stickTo?: string;
       readonly atLeast?: Lsn;
+      /** It read from the primary last, and may leave it for a replica that has `atLeast`. */
+      readonly mayLeavePrimary?: boolean;
+      /** What its session has written. */
+      readonly written?: Floor;
     };
 
 export type Decision =
@@ -51,7 +85,9 @@ export interface RouteInputs {
 
 /** Decides which node serves a call. Pure but for the chance in choosing among equals. */
 export function route(topology: Topology, intent: Intent, inputs: RouteInputs): Decision {
-  if (intent.target === 'primary') return toPrimary(topology, intent.reason, false);
+  if (intent.target === 'primary') return toPrimary(topology, intent.reason, intent.mustNotWrite === true);
+  // Nobody seen so far has the timeline that this session was heard to have written on.
+  if (intent.written === 'ahead') return { refusals: [] };
   if (intent.stickTo !== undefined && intent.stickTo === topology.primary) {
     return toPrimary(topology, 'scope-on-primary', true);
   }
@@ -59,11 +95,14 @@ export function route(topology: Topology, intent: Intent, inputs: RouteInputs): 
     failed: inputs.failed,
     ...(intent.maxLagMs !== undefined && { maxLagMs: intent.maxLagMs }),
     ...(intent.atLeast !== undefined && { atLeast: intent.atLeast }),
+    ...(intent.written !== undefined && { written: intent.written }),
   });
   const node = candidates.find(({ name }) => name === intent.stickTo) ?? choose(candidates, inputs);
-  if (node) return { node, target: 'replica', reason: 'use-replica', mustNotWrite: false };
+  if (node) return { node, target: 'replica', reason: intent.reason, mustNotWrite: false };
+  if (intent.mayLeavePrimary === true) return toPrimary(topology, 'scope-on-primary', true, refusals);
+  const isBehind = refusals.some(({ reason }) => reason === 'behind-session');
   return intent.onUnavailable === 'primary'
-    ? toPrimary(topology, 'no-replica', true, refusals)
+    ? toPrimary(topology, isBehind ? 'behind-session' : 'no-replica', true, refusals)
     : { refusals };
 }
 

@@ -5,7 +5,8 @@ import { toStatement, type Queryable, type QueryResult, type Row, type Statement
 export interface LeaseParts {
   readonly node: string;
   readonly role: Role;
-  readonly client: unknown;
+  /** The `pg.Client`, for a user who will do with it what nobody here sees. */
+  takeClient(): unknown;
   query(statement: Statement): Promise<QueryResult>;
   release(): Promise<void>;
 }
@@ -32,7 +33,7 @@ export class Lease implements Queryable, AsyncDisposable {
 
   /** The `pg.Client`, for what only `pg` speaks: notifications, COPY streams, cursors. Not after `release`. */
   get client(): unknown {
-    return this.#parts.client;
+    return this.#parts.takeClient();
   }
 
   /** @throws PgMcpError `LEASE_RELEASED` after `release`. */

@@ -55,6 +55,6 @@ export function explainRefusedWrite(error: unknown, node: string): unknown {
   return new PgMcpError(
     'WRITE_ON_REPLICA',
     `a read-only scope can't write: ${error.message} (on ${node}); use @UseMaster() or useMaster() for it`,
-    { cause: error },
+    { cause: error, reason: 'refused-on-standby' },
   );
 }

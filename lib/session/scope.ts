@@ -1,7 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Duration } from '../duration.js';
-import type { Lsn } from '../lsn.js';
+import type { Consistency } from '../query.js';
 import type { HeldConnection } from './held-connection.js';
+import { Session } from './session.js';
+import type { Stickiness } from './stickiness.js';
 import type { UnitOfWork } from './transaction.js';
 
 export interface ReplicaOptions {
@@ -9,6 +11,8 @@ export interface ReplicaOptions {
   readonly maxLag?: Duration;
   /** What to do when no replica can serve: read from the primary (default), wait, or fail with `NO_REPLICA`. */
   readonly onUnavailable?: 'primary' | 'wait' | 'fail';
+  /** How new what it reads must be; unless given, what the cluster's setting says. */
+  readonly consistency?: Consistency;
   /** Keep one physical connection from the first statement to the end of the scope. */
   readonly session?: boolean;
 }
@@ -23,13 +27,6 @@ export interface Owned {
   readonly owner?: object;
 }
 
-/** The replica that a scope reads from, so that its reads never go back in time. Shared with inner scopes. */
-export interface Stickiness {
-  node: string | undefined;
-  /** What that replica was last known to have replayed: another must have as much. */
-  atLeast: Lsn | undefined;
-}
-
 /** Something that keeps a connection, and gives it back early when the client has hung up. */
 export interface Holder {
   abandon(): Promise<void>;
@@ -37,6 +34,7 @@ export interface Holder {
 
 /** One request, message or job, and what is held for it. */
 export class RequestScope {
+  readonly session = new Session();
   readonly #holders = new Set<Holder>();
   readonly #leases = new Set<Holder>();
 
@@ -75,8 +73,18 @@ export interface Scope {
   readonly held?: HeldConnection;
   /** Inside a transaction everything joins it. */
   readonly transaction?: UnitOfWork;
+  /** What was done in it so far. */
+  readonly deeds?: Deeds;
   readonly request?: RequestScope;
+  /** Whose writes its reads see; without one, the process has one for all. */
+  readonly session?: Session;
   readonly owner?: object;
+}
+
+/** What a transaction has done, for when it commits. */
+export interface Deeds {
+  mayHaveWritten: boolean;
+  hasChangedDefinitions: boolean;
 }
 
 export const NO_SCOPE: Scope = {};

@@ -7,6 +7,7 @@ import type {
   ConnectOptions,
   Driver,
   DriverConnection,
+  ServerIdentity,
   TransactionStatus,
 } from '../pool/driver.js';
 import { toStatement, type QueryField, type QueryResult, type Row, type Statement } from '../query.js';
@@ -45,6 +46,8 @@ export class FakeDriver implements Driver {
   answer: (statement: Statement, connection: FakeConnection) => FakeAnswer | Promise<FakeAnswer> = () => [];
   /** What a connection says of its server when it opens, by `in_hot_standby`; nothing unless set. */
   inHotStandby: boolean | undefined;
+  /** What a connection says of its server where it is asked when it opens. */
+  identity: (options: ConnectOptions) => ServerIdentity | undefined = () => undefined;
   #next: 'accept' | 'hold' | Error = 'accept';
 
   /** From now on connections open at once. */
@@ -125,6 +128,7 @@ export class FakeConnection implements DriverConnection {
   /** What ran on it, `DISCARD ALL` of a reset included. */
   readonly statements: string[] = [];
   transactionStatus: TransactionStatus = 'I';
+  readonly identity: ServerIdentity | undefined;
   readonly #driver: FakeDriver;
   readonly #inFlight = new Set<(error: Error) => void>();
   #listener: ConnectionListener | undefined;
@@ -142,6 +146,7 @@ export class FakeConnection implements DriverConnection {
     this.#driver = driver;
     this.processId = id;
     this.#inHotStandby = inHotStandby;
+    this.identity = options.identify === true ? driver.identity(options) : undefined;
   }
 
   get isBusy(): boolean {

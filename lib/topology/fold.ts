@@ -1,6 +1,7 @@
 import type { RoutingSettings } from '../config/settings.js';
 import { measureLag, remember, type Lag } from './lag.js';
 import type { NodeFacts, Observation } from './observation.js';
+import { addSample } from './samples.js';
 import { nodeOf, type Health, type NodeState, type Topology, type Trouble } from './topology.js';
 
 const FAILURES_UNTIL_DOWN = 3;
@@ -27,6 +28,7 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
     newestTimeline,
     nodes: settled,
     history: topology.history,
+    samples: topology.samples,
     ...(systemId !== undefined && { systemId }),
     ...(primary !== undefined && { primary }),
   };
@@ -130,6 +132,12 @@ function measure(
   const insertLsn = primary?.facts?.insertLsn;
   const history =
     isSample && insertLsn !== undefined ? remember(before, insertLsn, observation.startedAt) : before;
+  const samples = primary?.name === sampled || primary === undefined ? topology.samples : [];
+  const timeline = primary?.facts?.timeline;
+  const sample =
+    isSample && insertLsn !== undefined && timeline !== undefined
+      ? { at: observation.startedAt, timeline, lsn: insertLsn }
+      : undefined;
   const primaryIsUp = primary?.health === 'up';
   const nodes = topology.nodes.map((node) => {
     const { lag: _, ...rest } = node;
@@ -138,7 +146,13 @@ function measure(
     return { ...rest, isLagging, ...(lag && { lag }) };
   });
   const owner = primary?.name ?? sampled;
-  return { ...topology, nodes, history, ...(owner !== undefined && { sampled: owner }) };
+  return {
+    ...topology,
+    nodes,
+    history,
+    samples: sample ? addSample(samples, sample) : samples,
+    ...(owner !== undefined && { sampled: owner }),
+  };
 }
 
 function lagOf(node: NodeState, history: Topology['history'], primaryIsUp: boolean): Lag | undefined {

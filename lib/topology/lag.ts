@@ -11,6 +11,8 @@ interface Stay {
 export type PrimaryHistory = readonly Stay[];
 
 const MOST_STAYS = 3_600;
+/** Closer entries than this are worth no room: positions may be asked for every 20 ms. */
+const CLOSEST_MS = 100;
 
 export interface Lag {
   readonly bytes: number;
@@ -22,7 +24,11 @@ export function remember(history: PrimaryHistory, lsn: Lsn, at: number): Primary
   const last = history.at(-1);
   if (!last || lsn < last.lsn) return [{ lsn, from: at, until: at }];
   if (lsn === last.lsn) return [...history.slice(0, -1), { ...last, until: Math.max(last.until, at) }];
-  return [...history.slice(-MOST_STAYS + 1), { lsn, from: at, until: at }];
+  const before = history.at(-2);
+  const isClose = before !== undefined && at - before.until < CLOSEST_MS;
+  // Without an entry between, a replica counts as that much further behind, never as less.
+  const kept = isClose ? history.slice(0, -1) : history.slice(-MOST_STAYS + 1);
+  return [...kept, { lsn, from: at, until: at }];
 }
 
 /**

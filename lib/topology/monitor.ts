@@ -4,6 +4,7 @@ import type { ConnectOptions, Driver } from '../pool/driver.js';
 import { fold } from './fold.js';
 import type { Observation } from './observation.js';
 import { Prober } from './prober.js';
+import { Sampler } from './sampler.js';
 import { nodeOf, unseen, type Topology } from './topology.js';
 
 /** How often a node in trouble is asked, and every node while there is no primary. */
@@ -33,12 +34,14 @@ export class Monitor {
   readonly #watches: ReadonlyMap<string, Watch>;
   readonly #waiting = new Set<() => void>();
   #topology: Topology;
+  readonly #sampler: Sampler;
   #isStopped = false;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
     const { settings, clock, driver } = options;
     this.#topology = unseen(settings.nodes);
+    this.#sampler = new Sampler(clock, () => this.#sample());
     this.#watches = new Map(
       settings.nodes.map((node) => {
         const { name } = node;
@@ -74,6 +77,7 @@ export class Monitor {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#sampler.stop();
     for (const watch of this.#watches.values()) watch.timer?.cancel();
     for (const wake of this.#waiting) wake();
     await Promise.all([...this.#watches.values()].map((watch) => watch.prober.stop()));
@@ -111,6 +115,17 @@ export class Monitor {
     });
   }
 
+  /** Has the nodes that are up tell their positions, within 20 ms; calls meanwhile share that. */
+  sampleSoon(): void {
+    this.#sampler.wanted();
+  }
+
+  /** Probes one node by a probe that begins after the call. */
+  async probeAnew(node: string): Promise<void> {
+    await this.#watches.get(node)?.round;
+    await this.probeNow(node);
+  }
+
   /** Probes one node; calls during a probe of it share that. */
   async probeNow(node: string): Promise<void> {
     const watch = this.#watches.get(node);
@@ -124,6 +139,16 @@ export class Monitor {
     if (this.#isStopped) return;
     this.#take(observation);
     if (watch.timer) this.#schedule(node);
+  }
+
+  /** The primary first: what a replica says then may have what the primary has said. */
+  async #sample(): Promise<void> {
+    const { nodes, primary } = this.#topology;
+    const names = nodes.filter(({ health }) => health === 'up').map(({ name }) => name);
+    if (primary !== undefined && names.includes(primary)) await this.probeAnew(primary);
+    const replicas = names.filter((name) => name !== primary);
+    // One that hangs must not keep the others' positions from being seen.
+    if (replicas.length > 0) await Promise.race(replicas.map((name) => this.probeNow(name)));
   }
 
   #take(observation: Observation): void {

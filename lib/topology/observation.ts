@@ -13,10 +13,14 @@ export interface NodeFacts {
   readonly systemId?: string;
   /** On a primary read off the name of its WAL file, on a standby the one it receives. */
   readonly timeline?: number;
-  /** `pg_postmaster_start_time()`: positions count only for the server process they came from. */
+  /** Standby only: the timeline it replays, as far as it can be known: the last that was written down, without a receiver. */
+  readonly replayTimeline?: number;
+  /** `pg_postmaster_start_time()`, in seconds: positions count only for the server process they came from. */
   readonly serverStartedAt?: string;
   /** Primary only: where the next record goes, taken back to the end of the last one. */
   readonly insertLsn?: Lsn;
+  /** Primary only, until it restarts: where it left the timeline before, when it was promoted. */
+  readonly forkLsn?: Lsn;
   /** Standby only. */
   readonly receivedLsn?: Lsn;
   readonly replayedLsn?: Lsn;

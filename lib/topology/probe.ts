@@ -6,18 +6,21 @@ import type { NodeFacts, ReceiverState } from './observation.js';
 /**
  * All of it in one round trip, on either role (manual, sections 9.28.3 and 9.28.4 for positions, 9.27 for
  * the control file, 27.2.4 for the receiver). The timeline comes from the WAL file's name: the control file
- * tells a new one only after the next checkpoint.
+ * tells a new one only after the next checkpoint. What a promoted server replayed last is where it left the
+ * timeline before.
  */
 const FULL_PROBE = `
   SELECT node.standby,
          (pg_control_system()).system_identifier::text AS system_id,
-         pg_postmaster_start_time()::text AS server_started_at,
+         extract(epoch FROM pg_postmaster_start_time())::text AS server_started_at,
          CASE WHEN node.standby THEN receiver.received_tli
               ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS timeline,
+         CASE WHEN node.standby THEN
+           coalesce(receiver.received_tli, (pg_control_recovery()).min_recovery_end_timeline) END AS replay_timeline,
          CASE WHEN NOT node.standby THEN pg_current_wal_insert_lsn()::text END AS insert_lsn,
          pg_size_bytes(current_setting('wal_segment_size'))::int AS segment_bytes,
          CASE WHEN node.standby THEN pg_last_wal_receive_lsn()::text END AS received_lsn,
-         CASE WHEN node.standby THEN pg_last_wal_replay_lsn()::text END AS replayed_lsn,
+         pg_last_wal_replay_lsn()::text AS replayed_lsn,
          CASE WHEN node.standby THEN pg_is_wal_replay_paused() END AS replay_paused,
          CASE WHEN node.standby THEN
            CASE WHEN receiver.pid IS NULL THEN 'none' ELSE coalesce(receiver.status, 'connected') END
@@ -38,6 +41,7 @@ interface ProbeRow {
   readonly system_id?: string | null;
   readonly server_started_at?: string | null;
   readonly timeline?: number | null;
+  readonly replay_timeline?: number | null;
   readonly insert_lsn?: string | null;
   readonly segment_bytes?: number | null;
   readonly received_lsn?: string | null;
@@ -72,10 +76,13 @@ function toFacts(row: ProbeRow): NodeFacts {
     ...(row.system_id != null && { systemId: row.system_id }),
     ...(row.server_started_at != null && { serverStartedAt: row.server_started_at }),
     ...(row.timeline != null && { timeline: row.timeline }),
+    ...(row.replay_timeline != null && { replayTimeline: row.replay_timeline }),
     ...(row.insert_lsn != null &&
       row.segment_bytes != null && { insertLsn: endOfRecords(parseLsn(row.insert_lsn), row.segment_bytes) }),
     ...(row.received_lsn != null && { receivedLsn: parseLsn(row.received_lsn) }),
-    ...(row.replayed_lsn != null && { replayedLsn: parseLsn(row.replayed_lsn) }),
+    ...(row.replayed_lsn != null && {
+      [row.standby ? 'replayedLsn' : 'forkLsn']: parseLsn(row.replayed_lsn),
+    }),
     ...(row.replay_paused != null && { isReplayPaused: row.replay_paused }),
     ...(row.receiver != null && { receiver: row.receiver }),
   };

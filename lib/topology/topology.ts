@@ -1,6 +1,7 @@
 import type { NodeSettings, Role } from '../config/settings.js';
 import type { Lag, PrimaryHistory } from './lag.js';
 import type { NodeFacts } from './observation.js';
+import type { PrimarySamples } from './samples.js';
 
 /**
  * `unknown` not seen yet; `up`; `suspect` failed once or twice, takes no reads; `down`
@@ -49,6 +50,8 @@ export interface Topology {
   readonly primary?: string;
   readonly nodes: readonly NodeState[];
   readonly history: PrimaryHistory;
+  /** Where the primary was of late: what was written before a sample began lies before its position. */
+  readonly samples: PrimarySamples;
   /** The node whose positions the history holds: the primary, or the last one. */
   readonly sampled?: string;
 }
@@ -58,6 +61,7 @@ export function unseen(nodes: readonly NodeSettings[]): Topology {
     version: 0,
     newestTimeline: 0,
     history: [],
+    samples: [],
     nodes: nodes.map((settings) => ({
       name: settings.name,
       settings,

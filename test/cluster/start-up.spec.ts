@@ -195,7 +195,7 @@ describe('start-up', () => {
     await using cluster = PgCluster.fromConfig(config);
     await cluster.connect();
     expect(cluster.getStatus().primary).toBe('m1');
-    expect((await cluster.query('SELECT inet_server_port() AS port')).rows).toEqual([
+    expect((await cluster.useMaster(() => cluster.query('SELECT inet_server_port() AS port'))).rows).toEqual([
       { port: master().port },
     ]);
   });
@@ -204,7 +204,7 @@ describe('start-up', () => {
     await using cluster = PgCluster.fromConfig(database.config);
     await cluster.connect();
     const user = async () => (await cluster.query('SELECT current_user AS name')).rows[0].name;
-    expect(await user()).toBe(database.config.masters[0]?.user);
+    expect(await cluster.useMaster(user)).toBe(database.config.masters[0]?.user);
     expect(await cluster.useReplica(user)).toBe(database.config.replicas[0]?.user);
     const { rows } = await cluster.query(
       `SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name LIKE '% monitor'`,
@@ -252,7 +252,7 @@ describe('start-up', () => {
   it('cuts work that is not over when the time to drain is', async () => {
     const cluster = PgCluster.fromConfig(database.config, { shutdown: { drainTimeout: '100ms' } });
     await cluster.connect();
-    const endless = cluster.query('SELECT pg_sleep(60)');
+    const endless = cluster.transaction(() => cluster.query('SELECT pg_sleep(60)'));
     const settled = expect(endless).rejects.toMatchObject({ code: 'CONNECTION_LOST', outcome: 'unknown' });
     await expect.poll(() => cluster.getStatus().activeConnections).toBe(1);
     await cluster.close();

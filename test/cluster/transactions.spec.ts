@@ -7,9 +7,14 @@ let config: FreshDatabase['config'];
 
 beforeAll(async () => {
   ({ config } = await freshDatabase());
-  cluster = PgCluster.fromConfig(config, { connectionPool: { maxConnections: 5, acquireTimeout: '3s' } });
+  cluster = PgCluster.fromConfig(config, {
+    connectionPool: { maxConnections: 5, acquireTimeout: '3s' },
+    consistency: 'eventual',
+  });
   await cluster.connect();
   await cluster.query('CREATE TABLE notes (text text PRIMARY KEY)');
+  // The catalog is read anew behind it, on a connection that the tests would count.
+  await cluster.explainRoute('SELECT text FROM notes');
 });
 
 afterAll(() => cluster.close());
@@ -19,9 +24,9 @@ beforeEach(async () => {
 
 const note = (text: string) => cluster.query('INSERT INTO notes VALUES ($1)', [text]);
 const notes = async () =>
-  (await cluster.query<{ text: string }>('SELECT text FROM notes ORDER BY text')).rows.map(
-    ({ text }) => text,
-  );
+  (
+    await cluster.useMaster(() => cluster.query<{ text: string }>('SELECT text FROM notes ORDER BY text'))
+  ).rows.map(({ text }) => text);
 const opened = () => cluster.getStatus().activeConnections;
 const fault = new RangeError('on purpose');
 
@@ -185,10 +190,13 @@ describe('transaction', () => {
     expect(cluster.getCounters().retries.get('serialization')).toBe(runs - 5);
   });
 
-  it('only reads where it reads only within a replica scope, on a replica', async () => {
+  it('that only reads is on a replica, unless its scope or its isolation needs the primary', async () => {
     const where = 'SELECT pg_is_in_recovery() AS standby';
     const standby = async () => (await cluster.query<{ standby: boolean }>(where)).rows[0]?.standby;
     expect(await cluster.useReplica(() => cluster.transaction({ readOnly: true }, standby))).toBe(true);
+    expect(await cluster.transaction({ readOnly: true }, standby)).toBe(true);
+    expect(await cluster.useMaster(() => cluster.transaction({ readOnly: true }, standby))).toBe(false);
+    expect(await cluster.transaction({ readOnly: true, isolation: 'serializable' }, standby)).toBe(false);
     expect(await cluster.useReplica(() => cluster.transaction(standby))).toBe(false);
   });
 

@@ -59,7 +59,7 @@ describe('one fault, its path, and what was expected', () => {
     [
       'a key of Object',
       within({ constructor: 1 }),
-      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, connection_pool, health_check, routing, consistency, failover, startup, shutdown, monitor, health_check_timeout, health_check_interval)',
+      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, connection_pool, health_check, routing, consistency, session, failover, startup, shutdown, monitor, health_check_timeout, health_check_interval)',
     ],
     [
       'both spellings',
@@ -73,16 +73,16 @@ describe('one fault, its path, and what was expected', () => {
     ],
 
     [
-      'a consistency that comes later',
-      within({ consistency: 'session' }),
-      `consistency: found "session", expected 'eventual'`,
+      'a consistency',
+      within({ consistency: 'none' }),
+      `consistency: found "none", expected 'session', 'eventual' or 'strong'`,
     ],
     [
       'a failover that comes later',
       within({ failover: { mode: 'promote' } }),
       `failover.mode: found "promote", expected 'follow'`,
     ],
-    ...['session', 'failoverStrategy'].map((key): [string, unknown, string] => [
+    ...['failoverStrategy'].map((key): [string, unknown, string] => [
       `${key}, which comes later`,
       within({ [key]: {} }),
       `${key}: this version does not offer it yet; remove it`,
@@ -92,11 +92,7 @@ describe('one fault, its path, and what was expected', () => {
       within({ failover: { withoutQuorum: true } }),
       'failover.withoutQuorum: this version does not offer it yet; remove it',
     ],
-    [
-      'routing.mode, too',
-      within({ routing: { mode: 'x' } }),
-      'routing.mode: this version does not offer it yet; remove it',
-    ],
+    ['a mode', within({ routing: { mode: 'x' } }), `routing.mode: found "x", expected 'live' or 'shadow'`],
 
     ['a port of 0', withNode({ port: 0 }), `masters[0].port: found 0, ${port}`],
     ['a port too high', withNode({ port: 65_536 }), `masters[0].port: found 65536, ${port}`],
@@ -287,13 +283,13 @@ test('all faults come at once', () => {
   };
   expect(faultsOf(config, { healthCheck: { interval: 0 } })).toEqual([
     'masters[2].prot: unknown key "prot", did you mean "port"?',
-    'routing.mode: this version does not offer it yet; remove it',
     'masters[1]: the environment variable NOWHERE is not set',
     'connection_pool.idle_timeout: the environment variable IDLE is not set',
     'replicas[0]: the sslmode is not known, expected disable, require, verify-ca, verify-full or no-verify',
     `masters[0].port: found 0, ${port}`,
     `connection_pool.max_lifetime: found 0, ${positive}`,
     `healthCheck.interval: found 0, ${positive}`,
+    `routing.mode: found "auto", expected 'live' or 'shadow'`,
     'connection_pool.min_connections: 20 is more than max_connections, which is 10',
   ]);
 });

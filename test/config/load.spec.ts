@@ -53,7 +53,16 @@ test('what is not given has a default', () => {
       applicationName: 'nestjs-pg-mcp',
     },
     healthCheck: { intervalMs: 1_000, timeoutMs: 2_000 },
-    routing: { default: 'auto', maxLagMs: 10_000, maxLagBytes: 16 * 1024 ** 2, balance: 'least-loaded' },
+    routing: {
+      default: 'auto',
+      mode: 'live',
+      safeFunctions: [],
+      maxLagMs: 10_000,
+      maxLagBytes: 16 * 1024 ** 2,
+      balance: 'least-loaded',
+    },
+    consistency: 'session',
+    session: { header: 'x-pg-session', cookie: 'pg_session' },
     startup: { attempts: 3, delayMs: 1_000 },
     shutdown: { drainTimeoutMs: 25_000 },
   });

@@ -38,8 +38,8 @@ const refused = [
   { masters: [], connectionPool: { minConnection: 3 } },
   // @ts-expect-error no such choice
   { masters: [], routing: { balance: 'fair' } },
-  // @ts-expect-error this version has no other consistency
-  { masters: [], consistency: 'strong' },
+  // @ts-expect-error no such consistency
+  { masters: [], consistency: 'none' },
 ] satisfies ClusterConfig[];
 
 test('the types are those of the file, in either spelling', () => {

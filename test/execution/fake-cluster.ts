@@ -33,6 +33,8 @@ const node = (name: string, port: number) => ({
 });
 
 const isProbe = (text: string) => text.includes('pg_is_in_recovery() AS standby');
+/** Of a database without anything of its own, and a server whose functions nobody calls. */
+const isOfCatalog = (text: string) => /\bpg_[a-z]+\b|server_version_num/.test(text);
 
 /** A connected cluster of a primary `p` and the replicas `r1` and `r2`, without a server and with time by hand. */
 export async function fakeCluster(options: ClusterOptions = {}, random = () => 0): Promise<FakeCluster> {
@@ -47,6 +49,7 @@ export async function fakeCluster(options: ClusterOptions = {}, random = () => 0
     masters: [node('p', 1)],
     replicas: [node('r1', 2), node('r2', 3)],
   };
+  driver.identity = () => ({ startedAt: 'then', searchPath: '[]' });
   const cluster = PgCluster.fromConfig(config, options, { clock, driver, random });
   const fake: FakeCluster = {
     cluster,
@@ -58,7 +61,7 @@ export async function fakeCluster(options: ClusterOptions = {}, random = () => 0
       driver.connections
         .filter(({ options }) => options.node === name)
         .flatMap(({ statements }) => statements)
-        .filter((text) => !isProbe(text) && text !== 'DISCARD ALL'),
+        .filter((text) => !isProbe(text) && !isOfCatalog(text) && text !== 'DISCARD ALL'),
     probe: async () => {
       await cluster.healthCheck();
     },
@@ -69,6 +72,7 @@ export async function fakeCluster(options: ClusterOptions = {}, random = () => 0
   driver.answer = (statement, connection) => {
     const state = nodes[connection.options.node as keyof typeof nodes];
     if (isProbe(statement.text)) return [probeRow(state)];
+    if (isOfCatalog(statement.text)) return [];
     return fake.answer(statement.text, connection) ?? [{ node: connection.options.node }];
   };
   await cluster.connect();
@@ -82,6 +86,7 @@ function probeRow({ standby, timeline, replayed }: FakeNode) {
     system_id: 'fake',
     server_started_at: 'then',
     timeline,
+    replay_timeline: standby ? timeline : null,
     insert_lsn: standby ? null : '0/64',
     segment_bytes: 16 * 1024 * 1024,
     received_lsn: standby ? position : null,

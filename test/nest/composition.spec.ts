@@ -149,7 +149,7 @@ beforeAll(async () => {
   database = main;
   const module = await Test.createTestingModule({
     imports: [
-      PgMcpModule.forRoot({ config: main.config }),
+      PgMcpModule.forRoot({ config: main.config, routing: { default: 'primary' } }),
       PgMcpModule.forRoot({ config: other.config, name: 'other' }),
     ],
     controllers: [Routes],

@@ -151,7 +151,13 @@ beforeAll(async () => {
   primary = database.config.masters[0]?.port ?? 0;
   replicas = database.config.replicas.map((node) => node.port);
   app = await Test.createTestingModule({
-    imports: [PgMcpModule.forRoot({ config: database.config })],
+    imports: [
+      PgMcpModule.forRoot({
+        config: database.config,
+        routing: { default: 'primary' },
+        consistency: 'eventual',
+      }),
+    ],
     providers: [Ports, ReadService],
   }).compile();
   await app.init();
@@ -199,7 +205,8 @@ describe('@UseReplica and @UseMaster', () => {
   it('refuse a write in a replica scope and write nothing', async () => {
     await expect(service.write()).rejects.toMatchObject({
       code: 'WRITE_ON_REPLICA',
-      cause: { code: '25006' },
+      reason: 'write',
+      safeToRetry: true,
     });
     expect(await notes()).toEqual([]);
     await allBack();

@@ -76,8 +76,8 @@ describe('/metrics', () => {
       ['p replica', 'r2 replica'],
     ]);
     const decisions = async () =>
-      (await scrape()).value('db_routing_decisions_total', { cluster: 'default', reason: 'undecorated' });
-    await fake.cluster.query('SELECT 1');
+      (await scrape()).value('db_routing_decisions_total', { cluster: 'default', reason: 'not-parsed' });
+    await fake.cluster.query('ANYTHING');
     await fake.cluster.close();
     expect(await decisions()).toBe(1);
     expect(await decisions()).toBe(1);

@@ -26,6 +26,7 @@ function decide(
 
 const read = (changes: Partial<Extract<Intent, { target: 'replica' }>> = {}): Intent => ({
   target: 'replica',
+  reason: 'use-replica',
   onUnavailable: 'primary',
   ...changes,
 });

@@ -309,7 +309,7 @@ describe('a replica lease', () => {
     await using lease = await cluster.getReplicaConnection();
     await expect(lease.query(`INSERT INTO notes VALUES ('a')`)).rejects.toMatchObject({
       code: 'WRITE_ON_REPLICA',
-      cause: { code: '25006' },
+      reason: 'write',
     });
   });
 });

@@ -15,8 +15,16 @@ describe('the history of the primary', () => {
     expect(historyOf([5, 1], [9, 2], [7, 3])).toEqual([{ lsn: 7n, from: 3, until: 3 }]);
   });
 
+  test('keeps entries that are close together a tenth of a second apart, and the last of all', () => {
+    const history = historyOf(...Array.from({ length: 31 }, (_, index) => [index, index * 20] as const));
+    expect(history.at(-1)).toMatchObject({ lsn: 30n, from: 600 });
+    const gaps = history.slice(1, -1).map(({ from }, index) => from - (history[index]?.from ?? 0));
+    expect(gaps.length).toBeGreaterThan(4);
+    expect(gaps.every((gap) => gap >= 80 && gap <= 120)).toBe(true);
+  });
+
   test('is bounded', () => {
-    const many = Array.from({ length: 3_700 }, (_, index) => [index, index] as const);
+    const many = Array.from({ length: 3_700 }, (_, index) => [index, index * 1_000] as const);
     const history = historyOf(...many);
     expect(history.length).toBe(3_600);
     expect(history.at(-1)?.lsn).toBe(3_699n);

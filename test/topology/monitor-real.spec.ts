@@ -90,14 +90,21 @@ describe.each<[string, number | undefined]>([
       inRecovery: false,
       systemId,
       timeline: 1,
-      serverStartedAt: await textOf(primary, 'SELECT pg_postmaster_start_time()::text AS value'),
+      serverStartedAt: await textOf(
+        primary,
+        'SELECT extract(epoch FROM pg_postmaster_start_time())::text AS value',
+      ),
       insertLsn: expect.any(BigInt),
     });
     expect(factsOf(replica)).toEqual({
       inRecovery: true,
       systemId,
       timeline: 1,
-      serverStartedAt: await textOf(replica, 'SELECT pg_postmaster_start_time()::text AS value'),
+      replayTimeline: 1,
+      serverStartedAt: await textOf(
+        replica,
+        'SELECT extract(epoch FROM pg_postmaster_start_time())::text AS value',
+      ),
       receivedLsn: expect.any(BigInt),
       replayedLsn: expect.any(BigInt),
       isReplayPaused: false,

@@ -1,4 +1,4 @@
-import { checkReplicaOptions } from '../../execution/scoped-calls.js';
+import { checkReplicaOptions } from '../../execution/demands.js';
 import type { ReplicaOptions } from '../../session/scope.js';
 import { scopedMethod } from './scoped-method.js';
 

@@ -14,6 +14,8 @@ import type {
  */
 export class Catalog {
   readonly entries: CatalogEntries;
+  /** As a connection's identity words it. */
+  readonly searchPathText: string;
   readonly #functions: ReadonlyMap<string, readonly FunctionEntry[]>;
   readonly #functionsByOid: ReadonlyMap<number, FunctionEntry>;
   readonly #relations: ReadonlyMap<string, readonly RelationEntry[]>;
@@ -33,6 +35,10 @@ export class Catalog {
   constructor(entries: CatalogEntries) {
     const { builtin, own } = entries;
     this.entries = entries;
+    // The connection that it was read on may have had temporary objects.
+    this.searchPathText = JSON.stringify(
+      entries.searchPath.filter((schema) => !schema.startsWith('pg_temp_')),
+    );
     const functions = [...builtin.functions, ...own.functions];
     const relations = [...builtin.relations, ...own.relations];
     const types = [...builtin.types, ...own.types];

@@ -1,0 +1,103 @@
+import type { Lsn } from '../lsn.js';
+import type { ServerIdentity } from '../pool/driver.js';
+import type { Intent, RouteReason } from '../routing/route.js';
+import type { Session } from '../session/session.js';
+import type { Stickiness } from '../session/stickiness.js';
+import { firstSampleAfter } from '../topology/samples.js';
+import { nodeOf, type NodeState, type Topology } from '../topology/topology.js';
+
+type PrimaryIntent = Extract<Intent, { target: 'primary' }>;
+type ReplicaIntent = Extract<Intent, { target: 'replica' }>;
+
+export type PrimaryDemand = PrimaryIntent & {
+  /** Whose reads must see what this writes. */
+  readonly marks?: Session;
+};
+
+export type ReplicaDemand = Omit<ReplicaIntent, 'written' | 'stickTo' | 'atLeast' | 'mayLeavePrimary'> & {
+  /** The memory of its scope. */
+  readonly stickiness?: Stickiness | undefined;
+  readonly session: Session;
+  /** What it reads must have what its session has written. */
+  readonly isBound: boolean;
+  /** It is known to write nothing: where it falls back to the primary, nothing need hold it. */
+  readonly isVouched: boolean;
+};
+
+/** What a call asks for, with the memory of its scope. */
+export type Demand = PrimaryDemand | ReplicaDemand;
+
+/** A read that nothing decorates: where a replica can't do it, the primary may do more than read. */
+export function isAuto(demand: Demand): demand is ReplicaDemand {
+  return demand.target === 'replica' && demand.reason === 'read';
+}
+
+/** The same call, on the primary instead. It may turn out to write. */
+export function onPrimary({ session }: ReplicaDemand, reason: RouteReason): PrimaryDemand {
+  return { target: 'primary', reason, marks: session };
+}
+
+/** What is asked for now: by one whose scope has read before, the same replica, or one that has seen as much. */
+export function intentOf(demand: Demand, topology: Topology): Intent {
+  if (demand.target === 'primary') return demand;
+  const written = demand.isBound && demand.session.isMarked ? floorOf(demand.session, topology) : undefined;
+  const bound = written === undefined ? demand : { ...demand, written };
+  if (demand.stickiness?.node === undefined) return bound;
+  const { node, atLeast, primaryReadAt } = demand.stickiness;
+  if (node === topology.primary) {
+    const sample = firstSampleAfter(topology.samples, primaryReadAt);
+    if (!sample || primaryReadAt === undefined) return { ...bound, stickTo: node };
+    return { ...bound, atLeast: sample.lsn, mayLeavePrimary: true };
+  }
+  const former = nodeOf(topology, node);
+  const known = atLeast === undefined ? undefined : later(atLeast, former && positionOf(former));
+  return { ...bound, stickTo: node, ...(known !== undefined && { atLeast: known }) };
+}
+
+export function floorOf(session: Session, { samples, newestTimeline }: Topology) {
+  return session.floor({
+    timeline: newestTimeline,
+    firstAfter: (time) => {
+      const sample = firstSampleAfter(samples, time);
+      return sample?.timeline === newestTimeline ? sample : undefined;
+    },
+  });
+}
+
+/**
+ * Why a connection to a replica is not the one that was meant: an address may lead to several servers, and an
+ * account may look for names elsewhere.
+ */
+export function misfitOf(
+  demand: ReplicaDemand,
+  { facts }: NodeState,
+  identity: ServerIdentity | undefined,
+  searchPath: string | undefined,
+): 'search-path' | 'behind-session' | undefined {
+  if (isAuto(demand) && identity?.searchPath !== searchPath) return 'search-path';
+  if (!demand.isBound || !demand.session.isMarked) return undefined;
+  const isSame = identity !== undefined && identity.startedAt === facts?.serverStartedAt;
+  return isSame ? undefined : 'behind-session';
+}
+
+/** The scope goes there from now on, with what it asks for while this call is under way too. */
+export function stickTo(demand: Demand, { node, target }: { node: NodeState; target: string }): void {
+  if (demand.target !== 'replica' || !demand.stickiness) return;
+  // A request that reads what it has just written goes back to the replicas when they have it.
+  if (target === 'replica' || !isAuto(demand)) demand.stickiness.node = node.name;
+}
+
+/** The scope reads there, and sees at least what the node was known to have. */
+export function rememberRead(demand: Demand, { node, target }: { node: NodeState; target: string }): void {
+  if (demand.target !== 'replica' || !demand.stickiness || (target === 'primary' && isAuto(demand))) return;
+  demand.stickiness.atLeast = later(demand.stickiness.atLeast, positionOf(node));
+}
+
+function positionOf({ facts }: NodeState): Lsn | undefined {
+  return facts?.replayedLsn ?? facts?.insertLsn;
+}
+
+function later(one: Lsn | undefined, other: Lsn | undefined): Lsn | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other > one ? other : one;
+}

@@ -1,0 +1,174 @@
+import type { Clock } from '../clock.js';
+import type { ClusterSettings } from '../config/settings.js';
+import { parseDuration } from '../duration.js';
+import { PgMcpError } from '../errors.js';
+import { CONSISTENCIES, type Consistency, type Statement } from '../query.js';
+import type { StatementClass } from '../routing/statement/statement-class.js';
+import type { ReplicaOptions, Scope } from '../session/scope.js';
+import type { Session } from '../session/session.js';
+import type { Demand, PrimaryDemand } from './demand.js';
+import type { KeptTexts } from './kept-texts.js';
+import type { ShadowCount } from './shadow-report.js';
+
+export interface DemandsParts {
+  readonly settings: Pick<ClusterSettings, 'routing' | 'consistency'>;
+  readonly clock: Clock;
+  readonly keptTexts: KeptTexts;
+  readonly shadow: ShadowCount;
+}
+
+/** Says what a call asks for: by its scope, else by its statement. */
+export class Demands {
+  readonly #parts: DemandsParts;
+
+  constructor(parts: DemandsParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether what nothing decorates may read from replicas. */
+  get readsFromReplicas(): boolean {
+    const { routing, consistency } = this.#parts.settings;
+    return routing.default === 'auto' && routing.mode === 'live' && consistency !== 'strong';
+  }
+
+  /**
+   * Of one statement outside any transaction or held connection.
+   *
+   * @throws PgMcpError `SESSION_STATEMENT` for what needs a connection of its own; `WRITE_ON_REPLICA` for what
+   * surely writes in a replica scope.
+   */
+  ofStatement(scope: Scope, session: Session, statement: Statement, found: StatementClass): Demand {
+    if (found.kind === 'session') throw sessionStatement(found);
+    const consistency = consistencyOf(statement.consistency);
+    if (scope.route === 'primary') return primary('use-master', session, found);
+    if (scope.route === undefined) return this.#ofUndecorated(session, statement.text, found, consistency);
+    refuseWrite(found);
+    return this.#ofReplicaScope(scope, session, found.kind === 'read', consistency);
+  }
+
+  /** Of a connection for several statements: a lease, a held one, a transaction. */
+  ofConnection(scope: Scope, session: Session, route: 'primary' | 'replica'): Demand {
+    return route === 'replica'
+      ? this.#ofReplicaScope(scope, session, false, undefined)
+      : { target: 'primary', reason: 'use-master' };
+  }
+
+  #ofUndecorated(session: Session, text: string, found: Unpinned, given: Consistency | undefined): Demand {
+    const { settings, clock, keptTexts, shadow } = this.#parts;
+    const { routing } = settings;
+    const isShadow = routing.default === 'auto' && routing.mode === 'shadow';
+    if (isShadow) shadow.saw(text, found);
+    if (found.kind !== 'read') return primary(found.reason, session, found);
+    if (routing.default === 'primary' || isShadow)
+      return primary(isShadow ? 'shadow' : 'undecorated', session, found);
+    const consistency = given ?? settings.consistency;
+    if (consistency === 'strong') return primary('strong', session, found);
+    const kept = keptTexts.reasonFor(text, clock.now());
+    if (kept !== undefined) return primary(kept, session, found);
+    return {
+      target: 'replica',
+      reason: 'read',
+      onUnavailable: 'primary',
+      stickiness: session.reads,
+      session,
+      isBound: consistency === 'session',
+      isVouched: true,
+    };
+  }
+
+  #ofReplicaScope(
+    { replica, stickiness }: Scope,
+    session: Session,
+    isVouched: boolean,
+    given: Consistency | undefined,
+  ): Demand {
+    const consistency = given ?? replica?.consistency ?? this.#parts.settings.consistency;
+    if (consistency === 'strong') return { target: 'primary', reason: 'strong', mustNotWrite: !isVouched };
+    const maxLagMs = replica?.maxLag === undefined ? undefined : parseDuration(replica.maxLag);
+    return {
+      target: 'replica',
+      reason: 'use-replica',
+      onUnavailable: replica?.onUnavailable ?? 'primary',
+      ...(maxLagMs !== undefined && { maxLagMs }),
+      stickiness,
+      session,
+      isBound: consistency === 'session',
+      isVouched,
+    };
+  }
+}
+
+/** What needs no connection of its own. */
+type Unpinned = Exclude<StatementClass, { kind: 'session' }>;
+
+function primary(reason: PrimaryDemand['reason'], session: Session, found: Unpinned): PrimaryDemand {
+  return found.kind === 'read'
+    ? { target: 'primary', reason }
+    : { target: 'primary', reason, marks: session };
+}
+
+function sessionStatement({
+  reason,
+  detail,
+  remedy,
+}: Extract<StatementClass, { kind: 'session' }>): PgMcpError {
+  return new PgMcpError(
+    'SESSION_STATEMENT',
+    `${detail} would be lost: each call may run on another connection; ${remedy}`,
+    { safeToRetry: true, reason },
+  );
+}
+
+const SURELY_WRITES: ReadonlySet<string> = new Set(['write', 'ddl', 'row-lock']);
+
+/**
+ * What can't but write is not even sent in a replica scope; of the rest the server is the judge.
+ *
+ * @throws PgMcpError `WRITE_ON_REPLICA`.
+ */
+export function refuseWrite(found: StatementClass): void {
+  if (found.kind !== 'primary' || !SURELY_WRITES.has(found.reason)) return;
+  throw new PgMcpError(
+    'WRITE_ON_REPLICA',
+    `a read-only scope can't write: ${found.detail} (${found.reason}); use @UseMaster() or useMaster() for it`,
+    { safeToRetry: true, reason: found.reason },
+  );
+}
+
+const ENDS_TRANSACTION = /^(BEGIN|START|COMMIT|ROLLBACK|PREPARE)$/;
+
+/**
+ * A transaction of `transaction()` is begun and ended by it alone.
+ *
+ * @throws PgMcpError `SESSION_STATEMENT`.
+ */
+export function refuseTransactionControl(found: StatementClass): void {
+  const isControl = found.kind === 'session' && found.reason === 'transaction-control';
+  const isWhole = found.kind === 'primary' && found.reason === 'transaction';
+  if (!isWhole && !(isControl && ENDS_TRANSACTION.test(found.detail))) return;
+  throw new PgMcpError(
+    'SESSION_STATEMENT',
+    `${found.detail} within transaction(): it commits when its function returns, and rolls back when it throws; nest transaction() for a savepoint`,
+    { safeToRetry: true, reason: found.reason },
+  );
+}
+
+/** @throws TypeError that names the option. */
+export function checkReplicaOptions({ maxLag, onUnavailable, consistency }: ReplicaOptions): void {
+  if (maxLag !== undefined && parseDuration(maxLag) === undefined) {
+    throw new TypeError(
+      `maxLag: no duration: ${JSON.stringify(maxLag)} (expected like '500ms', '2s', or seconds)`,
+    );
+  }
+  if (onUnavailable !== undefined && !['primary', 'wait', 'fail'].includes(onUnavailable)) {
+    throw new TypeError(
+      `onUnavailable: ${JSON.stringify(onUnavailable)} is none of 'primary', 'wait', 'fail'`,
+    );
+  }
+  consistencyOf(consistency);
+}
+
+function consistencyOf(given: Consistency | undefined): Consistency | undefined {
+  if (given === undefined || CONSISTENCIES.includes(given)) return given;
+  throw new TypeError(`consistency: ${JSON.stringify(given)} is none of 'session', 'eventual', 'strong'`);
+}
