@@ -30,6 +30,8 @@ export function resolveSettings(source: string, cluster: CheckedCluster): Cluste
       maxLagMs: routing.max_lag,
       maxLagBytes: routing.max_lag_bytes,
       balance: routing.balance,
+      slowStartMs: routing.slow_start,
+      ...(routing.zone !== undefined && { zone: routing.zone }),
     },
     startup: { attempts: startup.attempts, delayMs: startup.delay },
     shutdown: { drainTimeoutMs: shutdown.drain_timeout },

@@ -64,6 +64,14 @@ const routing = section('Which node serves a statement.', {
     'least-loaded',
     'How reads are spread over the replicas.',
   ),
+  slow_start: setting(
+    orZero,
+    '10s',
+    'A replica that comes back takes a tenth of its share at first and all of it after this long.',
+  ),
+  zone: text('the name of a zone')
+    .optional()
+    .describe('The zone this application runs in: replicas of other zones read only where none of it can.'),
 });
 
 // Values of later versions are refused, so that nobody believes they work.

@@ -68,4 +68,7 @@ export interface RoutingSettings {
   readonly maxLagMs: number;
   readonly maxLagBytes: number;
   readonly balance: Balance;
+  readonly slowStartMs: number;
+  /** Where this application runs: replicas of this zone are preferred. */
+  readonly zone?: string;
 }

@@ -1,3 +1,4 @@
+import { NodeLoads } from '../balancing/node-loads.js';
 import type { Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
@@ -14,6 +15,7 @@ import { PoolConnection } from './pool-connection.js';
 import { whyAgain } from './run-again.js';
 import { intentOf, rememberRead, stickTo, type Demand } from './stickiness.js';
 import type { Tally } from './tally.js';
+import { isFaultOfNode } from './whose-fault.js';
 
 export interface DispatcherParts {
   readonly settings: ClusterSettings;
@@ -29,6 +31,7 @@ type Chosen = Extract<Decision, { node: NodeState }>;
 /** Brings calls to nodes: decides by the topology of the moment, waits where that helps, tries again where it is safe. */
 export class Dispatcher {
   readonly #parts: DispatcherParts;
+  readonly #loads = new NodeLoads();
   #turn = 0;
   #state: 'new' | 'open' | 'closed' = 'new';
 
@@ -49,24 +52,33 @@ export class Dispatcher {
   /** Runs one statement outside any transaction. */
   async query<R = Row>(demand: Demand, statement: Statement): Promise<QueryResult<R>> {
     const ordeal = this.#newOrdeal();
+    const loads = this.#loads;
+    const { clock } = this.#parts;
     for (let attempt = 1; ; attempt++) {
       const chosen = this.#chooseNow(demand, ordeal);
       // Most calls find a node and a free connection at once: they pay for no promise on the way.
       const borrowed =
         (chosen && this.#takeIdle(chosen, demand)) ?? (await this.#borrow(demand, ordeal, chosen));
+      const began = clock.now();
+      loads.began(borrowed.node, began);
       try {
-        return await (borrowed.mustNotWrite
+        const result = await (borrowed.mustNotWrite
           ? queryReadOnly<R>(borrowed, statement)
           : borrowed.query<R>(statement));
+        const now = clock.now();
+        loads.answered(borrowed.node, now - began, now);
+        return result;
       } catch (error) {
+        if (isFaultOfNode(error)) loads.failed(borrowed.node, clock.now());
         const again = whyAgain(error, { isRead: demand.target === 'replica', role: borrowed.role, attempt });
         if (!again) throw demand.target === 'replica' ? explainRefusedWrite(error, borrowed.node) : error;
         this.#parts.tally.retried(again);
-        ordeal.failed.set(borrowed.node, this.#parts.clock.now());
+        ordeal.failed.set(borrowed.node, clock.now());
         ordeal.lastError = error;
         // A conflict with recovery met twice is a property of the statement: the primary has none.
         if (again === 'recovery-conflict' && attempt > 1) this.#failOnReplicas(ordeal);
       } finally {
+        loads.ended(borrowed.node);
         borrowed.release();
       }
     }
@@ -107,6 +119,7 @@ export class Dispatcher {
         if (chosen.target === 'primary' && !error.isUnreachable) throw error;
         this.#parts.tally.retried('not-sent');
         ordeal.failed.set(name, clock.now());
+        this.#loads.failed(name, clock.now());
         ordeal.lastError = error;
         if (chosen.target === 'primary') await this.#untilPrimary(error, deadline);
       }
@@ -150,15 +163,20 @@ export class Dispatcher {
   }
 
   #route(topology: Topology, demand: Demand, failed: Ordeal['failed']): Decision {
-    const { settings, random, pools } = this.#parts;
+    const { settings, clock, random, pools } = this.#parts;
+    const now = clock.now();
     return route(topology, intentOf(demand, topology), {
-      balance: settings.routing.balance,
+      settings: settings.routing,
       chance: { random, nextTurn: () => this.#turn++ },
       failed: stillFailed(failed, topology, demand),
+      now,
+      // Transactions and leases count by their connections, and so do calls that still wait for one.
       inFlight: (node) => {
         const counts = pools.get(node)?.counts;
-        return counts ? counts.active + counts.pending : 0;
+        return Math.max(this.#loads.inFlight(node), counts ? counts.active + counts.pending : 0);
       },
+      latencyMs: (node) => this.#loads.latencyMs(node),
+      heldMs: (node) => this.#loads.heldMs(node, now),
     });
   }
 

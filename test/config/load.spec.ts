@@ -53,7 +53,13 @@ test('what is not given has a default', () => {
       applicationName: 'nestjs-pg-mcp',
     },
     healthCheck: { intervalMs: 1_000, timeoutMs: 2_000 },
-    routing: { default: 'auto', maxLagMs: 10_000, maxLagBytes: 16 * 1024 ** 2, balance: 'least-loaded' },
+    routing: {
+      default: 'auto',
+      maxLagMs: 10_000,
+      maxLagBytes: 16 * 1024 ** 2,
+      balance: 'least-loaded',
+      slowStartMs: 10_000,
+    },
     startup: { attempts: 3, delayMs: 1_000 },
     shutdown: { drainTimeoutMs: 25_000 },
   });
