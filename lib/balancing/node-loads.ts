@@ -1,5 +1,3 @@
-/** Weight of one more answer against those before it. */
-const NEWEST = 1 / 8;
 /** An answer counts as at most so many times the average, so that one report makes no node a slow one. */
 const MOST_AT_ONCE = 4;
 /** A failure counts as a call that took this long, or as long as the average if that is more. */
@@ -84,12 +82,21 @@ export class NodeLoads {
   }
 }
 
-function averageWith(tookMs: number, { averageMs, heldMs }: Load): number {
+function averageWith(tookMs: number, { averageMs, heldMs, inFlight }: Load): number {
   if (averageMs === undefined) return tookMs;
-  if (tookMs <= heldMs) return heldMs + (tookMs - heldMs) * NEWEST;
+  const weight = weightOfOne(inFlight);
+  if (tookMs <= heldMs) return heldMs + (tookMs - heldMs) * weight;
   // Slower than what time had left of the average, but no slower than that: it was right to remember.
   if (tookMs <= averageMs) return tookMs;
-  return averageMs + (Math.min(tookMs, averageMs * MOST_AT_ONCE) - averageMs) * NEWEST;
+  return averageMs + (Math.min(tookMs, averageMs * MOST_AT_ONCE) - averageMs) * weight;
+}
+
+/**
+ * An eighth for a call that is alone. Calls that are under way together are late together, by one stall of this
+ * process as a rule, so each of many says less.
+ */
+function weightOfOne(inFlight: number): number {
+  return 1 / (6 + 2 * inFlight);
 }
 
 function held({ averageMs, at }: Load, now: number): number {
