@@ -1,12 +1,20 @@
 import type { Balance } from '../config/settings.js';
 
-/** A node that could serve, and how busy it is. */
+/** A node that could serve, and how well. */
 export interface Candidate {
   readonly node: string;
   /** Its share of the reads relative to the others; 0 takes reads only when nobody else can. */
   readonly weight: number;
-  /** Statements under way on it from this process. */
+  /** Calls under way on it from this process, those included that wait for a connection. */
   readonly inFlight: number;
+  /** How long it took for its last answers; undefined while it has given none. */
+  readonly latencyMs: number | undefined;
+  /** What of that is still held against it: the less, the longer it was not called. */
+  readonly heldMs: number | undefined;
+  /** From 0 to 1: how much of its share it may take while it starts slowly. */
+  readonly warmth: number;
+  /** In the zone that is preferred. */
+  readonly isNear: boolean;
 }
 
 export interface Chance {
@@ -16,46 +24,91 @@ export interface Chance {
   nextTurn(): number;
 }
 
+/** Differences below it are noise of the event loop: the nodes of one rack must look equal. */
+const NOISE_MS = 1;
+/** Up to this ratio two nodes count as equally fast: the one with fewer calls under way is the better then. */
+const EQUALLY_FAST = 1.5;
+
 /** Chooses the node that serves. Pure but for `chance`. */
 export function pick(
   candidates: readonly Candidate[],
   balance: Balance,
   chance: Chance,
 ): Candidate | undefined {
-  const weighty = candidates.filter((candidate) => candidate.weight > 0);
-  const eligible = weighty.length > 0 ? weighty : candidates;
+  const eligible = eligibleOf(candidates, chance);
   if (eligible.length <= 1) return eligible[0];
   switch (balance) {
     case 'round-robin':
       return eligible[chance.nextTurn() % eligible.length];
     case 'random':
-      return anyOf(eligible, chance);
+      return eligible[Math.floor(chance.random() * eligible.length)];
     case 'weighted':
-      return weighty.length > 0 ? byWeight(weighty, chance.random()) : anyOf(eligible, chance);
+      return draw(eligible, chance.random());
     case 'least-loaded':
       return lessLoadedOfTwo(eligible, chance);
   }
 }
 
-function anyOf(candidates: readonly Candidate[], chance: Chance): Candidate | undefined {
-  return candidates[Math.floor(chance.random() * candidates.length)];
+/**
+ * Each rule narrows the choice only where somebody is left. One that starts slowly sits out as many choices as it
+ * lacks warmth; before zones, so that it is spared too where it is the only one that is near.
+ */
+function eligibleOf(candidates: readonly Candidate[], chance: Chance): readonly Candidate[] {
+  const weighty = narrow(candidates, ({ weight }) => weight > 0);
+  const warm = narrow(weighty, ({ warmth }) => warmth >= 1 || chance.random() < warmth);
+  return narrow(warm, ({ isNear }) => isNear);
 }
 
-function byWeight(candidates: readonly Candidate[], random: number): Candidate | undefined {
-  const total = candidates.reduce((sum, { weight }) => sum + weight, 0);
-  let point = random * total;
-  return candidates.find(({ weight }) => (point -= weight) < 0) ?? candidates.at(-1);
+function narrow(
+  candidates: readonly Candidate[],
+  suits: (candidate: Candidate) => boolean,
+): readonly Candidate[] {
+  const suiting = candidates.filter(suits);
+  return suiting.length > 0 ? suiting : candidates;
+}
+
+/** One by weight, at the given point from 0 to 1 of all weights. */
+function draw(candidates: readonly Candidate[], point: number, without?: Candidate): Candidate | undefined {
+  let total = 0;
+  for (const candidate of candidates) if (candidate !== without) total += weightOf(candidate);
+  let left = point * total;
+  let last: Candidate | undefined;
+  for (const candidate of candidates) {
+    if (candidate === without) continue;
+    last = candidate;
+    left -= weightOf(candidate);
+    if (left < 0) break;
+  }
+  return last;
+}
+
+/** Where all have weight 0 they are equal. */
+function weightOf({ weight }: Candidate): number {
+  return weight || 1;
 }
 
 /** Two at random, then the less busy: nearly as good as the least busy of all, and no herd runs to one node. */
 function lessLoadedOfTwo(candidates: readonly Candidate[], chance: Chance): Candidate | undefined {
-  const first = Math.floor(chance.random() * candidates.length);
-  const second = (first + 1 + Math.floor(chance.random() * (candidates.length - 1))) % candidates.length;
-  const [a, b] = [candidates[first], candidates[second]];
-  if (!a || !b) return a ?? b;
-  return load(b) < load(a) ? b : a;
+  const first = draw(candidates, chance.random());
+  const second = draw(candidates, chance.random(), first);
+  if (!first || !second) return first;
+  return loadOf(second, first) < loadOf(first, second) ? second : first;
 }
 
-function load({ inFlight, weight }: Candidate): number {
-  return (inFlight + 1) / (weight || 1);
+/** Calls under way by weight; idle ones tie, so that the draw gives each its share. */
+function loadOf(one: Candidate, other: Candidate): number {
+  const scale = Math.max(weightOf(one), weightOf(other)) / (weightOf(one) * one.warmth);
+  return (one.inFlight * scale + 1) * slowness(one, other);
+}
+
+/**
+ * How much busier than a slower node one may be before the slower is the better choice: the cube of how much
+ * slower that is. Its first power would keep calls on a node ten times as slow as soon as ten run on the other,
+ * though what they wait for there is already in the other's latency. What was forgotten of one makes it no worse
+ * than the other, but no better either: it may have stopped answering.
+ */
+function slowness({ heldMs }: Candidate, { latencyMs }: Candidate): number {
+  if (heldMs === undefined || latencyMs === undefined) return 1;
+  const ratio = (heldMs + NOISE_MS) / (latencyMs + NOISE_MS);
+  return ratio < EQUALLY_FAST ? 1 : ratio ** 3;
 }

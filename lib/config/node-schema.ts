@@ -60,7 +60,7 @@ const nodeShape = {
   ),
   zone: text('the name of a zone')
     .optional()
-    .describe('Where the node stands, such as an availability zone.'),
+    .describe('Where the node stands, such as an availability zone: see routing.zone.'),
   ssl: z
     .union([flag('true, false or an object of TLS options'), tls])
     .optional()

@@ -37,6 +37,8 @@ export function resolveSettings(
       balance: routing.balance,
       mode: routing.mode,
       safeFunctions: routing.safe_functions,
+      slowStartMs: routing.slow_start,
+      ...(routing.zone !== undefined && { zone: routing.zone }),
     },
     consistency: cluster.consistency,
     session: { header: session.header, cookie: session.cookie, ...(secret !== undefined && { secret }) },

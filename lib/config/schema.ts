@@ -81,6 +81,14 @@ const routing = section('Which node serves a statement.', {
     .array(text('the name of a function: name or schema.name'), { error: 'expected a list of names' })
     .prefault([])
     .describe('Volatile functions of your own that may run on a replica. Default: none.'),
+  slow_start: setting(
+    orZero,
+    '10s',
+    'A replica that comes back takes a tenth of its share at first and all of it after this long.',
+  ),
+  zone: text('the name of a zone')
+    .optional()
+    .describe('The zone this application runs in: replicas of other zones read only where none of it can.'),
 });
 
 const consistency = setting(

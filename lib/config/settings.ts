@@ -75,6 +75,9 @@ export interface RoutingSettings {
   readonly mode: 'live' | 'shadow';
   /** Volatile functions that may run on a replica: `name` or `schema.name`. */
   readonly safeFunctions: readonly string[];
+  readonly slowStartMs: number;
+  /** Where this application runs: replicas of this zone are preferred. */
+  readonly zone?: string;
 }
 
 /** How a session goes on in another process. */

@@ -1,3 +1,4 @@
+import { NodeLoads } from '../balancing/node-loads.js';
 import type { Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { codeOf, ConnectError, PgMcpError } from '../errors.js';
@@ -27,6 +28,7 @@ import {
 import type { KeptTexts } from './kept-texts.js';
 import type { StatementClasses } from './statement-classes.js';
 import type { Tally } from './tally.js';
+import { isFaultOfNode } from './whose-fault.js';
 
 export interface DispatcherParts {
   readonly settings: ClusterSettings;
@@ -44,6 +46,7 @@ type Chosen = Extract<Decision, { node: NodeState }>;
 /** Brings calls to nodes: decides by the topology of the moment, waits where that helps, tries again where it is safe. */
 export class Dispatcher {
   readonly #parts: DispatcherParts;
+  readonly #loads = new NodeLoads();
   #turn = 0;
   #hasWarnedOfPath = false;
   #state: 'new' | 'open' | 'closed' = 'new';
@@ -65,6 +68,8 @@ export class Dispatcher {
   /** Runs one statement outside any transaction. */
   async query<R = Row>(demand: Demand, statement: Statement): Promise<QueryResult<R>> {
     const ordeal = this.#newOrdeal();
+    const loads = this.#loads;
+    const { clock } = this.#parts;
     let asked = demand;
     for (let attempt = 1; ; attempt++) {
       const now: Demand = asked;
@@ -72,13 +77,20 @@ export class Dispatcher {
       // Most calls find a node and a free connection at once: they pay for no promise on the way.
       const borrowed =
         (chosen && this.#takeIdle(chosen, now, ordeal)) ?? (await this.#borrow(now, ordeal, chosen));
+      const began = clock.now();
+      loads.began(borrowed.node, began);
       try {
-        return await (borrowed.mustNotWrite && !isVouched(now)
+        const result = await (borrowed.mustNotWrite && !isVouched(now)
           ? queryReadOnly<R>(borrowed, statement)
           : borrowed.query<R>(statement));
+        const ended = clock.now();
+        loads.answered(borrowed.node, ended - began, ended);
+        return result;
       } catch (error) {
+        if (isFaultOfNode(error)) loads.failed(borrowed.node, clock.now());
         asked = this.#again(error, now, { statement, borrowed, attempt, ordeal });
       } finally {
+        loads.ended(borrowed.node);
         if (borrowed.role === 'primary') this.#leavesPrimary(now);
         borrowed.release();
       }
@@ -162,6 +174,7 @@ export class Dispatcher {
         if (chosen.target === 'primary' && !error.isUnreachable) throw error;
         this.#parts.tally.retried('not-sent');
         ordeal.failed.set(name, clock.now());
+        this.#loads.failed(name, clock.now());
         ordeal.lastError = error;
         if (chosen.target === 'primary') await this.#untilPrimary(error, deadline);
       }
@@ -231,15 +244,20 @@ export class Dispatcher {
   }
 
   #route(topology: Topology, demand: Demand, failed: Ordeal['failed']): Decision {
-    const { settings, random, pools, monitor } = this.#parts;
+    const { settings, clock, random, pools, monitor } = this.#parts;
+    const now = clock.now();
     const decision = route(topology, intentOf(demand, topology), {
-      balance: settings.routing.balance,
+      settings: settings.routing,
       chance: { random, nextTurn: () => this.#turn++ },
       failed: stillFailed(failed, topology, demand),
+      now,
+      // Transactions and leases count by their connections, and so do calls that still wait for one.
       inFlight: (node) => {
         const counts = pools.get(node)?.counts;
-        return counts ? counts.active + counts.pending : 0;
+        return Math.max(this.#loads.inFlight(node), counts ? counts.active + counts.pending : 0);
       },
+      latencyMs: (node) => this.#loads.latencyMs(node),
+      heldMs: (node) => this.#loads.heldMs(node, now),
     });
     // The next read, or this one where it waits, may find that a replica has caught up.
     if (dependsOnPositions(decision)) monitor.sampleSoon();

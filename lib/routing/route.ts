@@ -1,5 +1,6 @@
-import type { Balance } from '../config/settings.js';
+import type { RoutingSettings } from '../config/settings.js';
 import { pick, type Chance } from '../balancing/pick.js';
+import { warmth } from '../balancing/slow-start.js';
 import type { Lsn, WalPosition } from '../lsn.js';
 import { describeTrouble, nodeOf, type NodeState, type Topology } from '../topology/topology.js';
 import { readReplicas, type Refusal } from './candidates.js';
@@ -76,11 +77,15 @@ export type Decision =
   | { readonly node?: undefined; readonly refusals: readonly Refusal[] };
 
 export interface RouteInputs {
-  readonly balance: Balance;
+  readonly settings: Pick<RoutingSettings, 'balance' | 'slowStartMs' | 'zone'>;
   readonly chance: Chance;
   /** Nodes on which this very call has failed. */
   readonly failed: ReadonlySet<string>;
+  readonly now: number;
   readonly inFlight: (node: string) => number;
+  /** What calls took there lately, where that is known, and what of it is still held against the node. */
+  readonly latencyMs: (node: string) => number | undefined;
+  readonly heldMs: (node: string) => number | undefined;
 }
 
 /** Decides which node serves a call. Pure but for the chance in choosing among equals. */
@@ -118,12 +123,17 @@ function toPrimary(
 
 function choose(
   candidates: readonly NodeState[],
-  { balance, chance, inFlight }: RouteInputs,
+  { settings: { balance, slowStartMs, zone }, chance, now, inFlight, latencyMs, heldMs }: RouteInputs,
 ): NodeState | undefined {
-  const choices = candidates.map(({ name, settings }) => ({
+  if (candidates.length <= 1) return candidates[0];
+  const choices = candidates.map(({ name, settings, returnedAt }) => ({
     node: name,
     weight: settings.weight,
     inFlight: inFlight(name),
+    latencyMs: latencyMs(name),
+    heldMs: heldMs(name),
+    warmth: warmth(returnedAt, now, slowStartMs),
+    isNear: zone !== undefined && settings.zone === zone,
   }));
   const chosen = pick(choices, balance, chance);
   return candidates.find(({ name }) => name === chosen?.node);

@@ -22,7 +22,12 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
   );
   const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline));
   const primary = writable.length === 1 ? writable[0]?.name : undefined;
-  const settled = nodes.map((node) => judge(node, { systemId, newestTimeline, primary, writable }));
+  const verdict = { systemId, newestTimeline, primary, writable };
+  const at = observation.kind === 'probed' ? observation.endedAt : observation.at;
+  const settled = nodes.map((node) => {
+    const judged = judge(node, verdict);
+    return isBack(node.health, judged.health, topology) ? { ...judged, returnedAt: at } : judged;
+  });
   const next: Topology = {
     version: topology.version + 1,
     newestTimeline,
@@ -104,6 +109,12 @@ function judge(node: NodeState, verdict: Verdict): NodeState {
   if (facts === undefined) return { ...rest, role, health: 'unknown' };
   const trouble = verdict.systemId === undefined ? undefined : whyRefused(node, facts, verdict);
   return trouble ? { ...rest, role, health: 'refused', trouble } : { ...rest, role, health: 'up' };
+}
+
+/** At the start nobody is back: the nodes are found up one after the other until the system is known. */
+function isBack(before: Health, now: Health, { systemId }: Topology): boolean {
+  if (now !== 'up' || before === 'up') return false;
+  return before !== 'unknown' || systemId !== undefined;
 }
 
 function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Trouble | undefined {

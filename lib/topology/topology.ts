@@ -34,6 +34,8 @@ export interface NodeState {
   readonly probeEndedAt?: number;
   /** When it was last seen with a WAL receiver, or first seen at all. */
   readonly streamedAt?: number;
+  /** When it came up while others served already: its slow start counts from here. Up since the start: never. */
+  readonly returnedAt?: number;
   /** Replicas only, where positions can be read. */
   readonly lag?: Lag;
   /** Beyond the lag allowed, and not yet back within half of it. */

@@ -60,6 +60,7 @@ test('what is not given has a default', () => {
       maxLagMs: 10_000,
       maxLagBytes: 16 * 1024 ** 2,
       balance: 'least-loaded',
+      slowStartMs: 10_000,
     },
     consistency: 'session',
     session: { header: 'x-pg-session', cookie: 'pg_session' },

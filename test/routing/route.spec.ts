@@ -1,22 +1,40 @@
 import { describe, expect, test } from 'vitest';
 import { readReplicas, type ReplicaDemand } from '../../lib/routing/candidates.js';
 import { route, whyNoPrimary, type Intent } from '../../lib/routing/route.js';
-import { Scene } from '../topology/scene.js';
+import { Scene, settingsOf } from '../topology/scene.js';
 
 const up = () => new Scene().primary('a', 500).replica('b', 500).replica('c', 400);
+const inZones = () => {
+  const zones: Record<string, string> = { b: 'west', c: 'east' };
+  const settings = settingsOf().map((node) => ({ ...node, zone: zones[node.name] ?? 'west' }));
+  return new Scene(settings).primary('a', 500).replica('b', 500).replica('c', 500);
+};
+const backAt9 = () => up().failed('b').at(9).replica('b', 500);
 const noReplica = () => up().failed('b', 3).failed('c', 3);
 const noPrimary = () => up().failed('a', 3);
+
+interface Circumstances {
+  readonly failed?: readonly string[];
+  readonly busy?: Readonly<Record<string, number>>;
+  readonly slow?: Readonly<Record<string, number>>;
+  readonly now?: number;
+  readonly zone?: string;
+  readonly random?: number;
+}
 
 function decide(
   scene: Scene,
   intent: Intent,
-  { failed = [], busy = {} }: { failed?: string[]; busy?: Record<string, number> } = {},
+  { failed = [], busy = {}, slow = {}, now = 0, zone, random = 0 }: Circumstances = {},
 ) {
   const decision = route(scene.topology, intent, {
-    balance: 'least-loaded',
-    chance: { nextTurn: () => 0, random: () => 0 },
+    settings: { balance: 'least-loaded', slowStartMs: 10_000, ...(zone !== undefined && { zone }) },
+    chance: { nextTurn: () => 0, random: () => random },
     failed: new Set(failed),
+    now,
     inFlight: (node) => busy[node] ?? 0,
+    latencyMs: (node) => slow[node] ?? 1,
+    heldMs: (node) => slow[node] ?? 1,
   });
   if (!decision.node)
     return `nobody: ${decision.refusals.map(({ node, reason }) => `${node} ${reason}`).join(', ')}`;
@@ -45,6 +63,30 @@ describe('a call', () => {
     ['for the primary, with none', noPrimary, write, 'nobody: '],
     ['that reads', up, read(), 'b replica use-replica'],
     ['that reads, to the less busy', up, read(), 'c replica use-replica', { busy: { b: 2, c: 1 } }],
+    ['that reads, to the faster', up, read(), 'c replica use-replica', { busy: { c: 1 }, slow: { b: 20 } }],
+    ['that reads, to a replica of its zone', inZones, read(), 'c replica use-replica', { zone: 'east' }],
+    ['that reads, from a zone without replicas', inZones, read(), 'b replica use-replica', { zone: 'south' }],
+    [
+      'that reads, from a zone whose replica is down',
+      () => inZones().failed('c', 3),
+      read(),
+      'b replica use-replica',
+      { zone: 'east' },
+    ],
+    [
+      'that reads, beside one that is just back',
+      backAt9,
+      read(),
+      'c replica use-replica',
+      { now: 9_000, random: 0.2 },
+    ],
+    [
+      'that reads, beside one that has warmed up',
+      backAt9,
+      read(),
+      'b replica use-replica',
+      { now: 19_000, random: 0.2 },
+    ],
     ['that reads, with no primary', noPrimary, read(), 'b replica use-replica'],
     ['that reads, with no replica', noReplica, read(), 'a primary no-replica read-only'],
     [

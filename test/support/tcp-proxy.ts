@@ -19,6 +19,8 @@ export class TcpProxy implements AsyncDisposable {
    * little later, or never, since the connection is closed before it.
    */
   ready: 'at once' | 'late' | 'never' = 'at once';
+  /** How much later the server's answers arrive. */
+  delayMs = 0;
   #isBlackHole = false;
   #budget = Number.POSITIVE_INFINITY;
 
@@ -92,7 +94,11 @@ export class TcpProxy implements AsyncDisposable {
     const { client, server } = link;
     this.#links.add(link);
     client.on('data', (chunk) => server.write(chunk));
-    server.on('data', (chunk) => this.#answer(link, chunk));
+    server.on('data', (chunk) => {
+      if (this.delayMs === 0) this.#answer(link, chunk);
+      // Timers of one duration run in the order they were set.
+      else setTimeout(() => this.#answer(link, chunk), this.delayMs);
+    });
     for (const [from, to] of [
       [client, server],
       [server, client],
