@@ -56,14 +56,21 @@ export class NodeLoads {
   }
 
   /** What its last answers took; undefined before the first. */
-  latencyMs(node: string): number | undefined {
-    return this.#loads.get(node)?.averageMs;
+  latencyMs(node: string, since?: number): number | undefined {
+    return this.#known(node, since)?.averageMs;
   }
 
   /** What of its latency is still held against it. */
-  heldMs(node: string, now: number): number | undefined {
-    const load = this.#loads.get(node);
+  heldMs(node: string, now: number, since?: number): number | undefined {
+    const load = this.#known(node, since);
     return load?.averageMs === undefined ? undefined : held(load, now);
+  }
+
+  /** A node that came back after it was last heard of is a new one. */
+  #known(node: string, since = -Infinity): Load | undefined {
+    const load = this.#loads.get(node);
+    if (load && load.at < since) load.averageMs = undefined;
+    return load;
   }
 
   #sample(load: Load, tookMs: number, now: number): void {

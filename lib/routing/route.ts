@@ -84,8 +84,9 @@ export interface RouteInputs {
   readonly now: number;
   readonly inFlight: (node: string) => number;
   /** What calls took there lately, where that is known, and what of it is still held against the node. */
-  readonly latencyMs: (node: string) => number | undefined;
-  readonly heldMs: (node: string) => number | undefined;
+  /** `since`: what it took before counts no more, it was another life of the node. */
+  readonly latencyMs: (node: string, since: number | undefined) => number | undefined;
+  readonly heldMs: (node: string, since: number | undefined) => number | undefined;
 }
 
 /** Decides which node serves a call. Pure but for the chance in choosing among equals. */
@@ -130,8 +131,8 @@ function choose(
     node: name,
     weight: settings.weight,
     inFlight: inFlight(name),
-    latencyMs: latencyMs(name),
-    heldMs: heldMs(name),
+    latencyMs: latencyMs(name, returnedAt),
+    heldMs: heldMs(name, returnedAt),
     warmth: warmth(returnedAt, now, slowStartMs),
     isNear: zone !== undefined && settings.zone === zone,
   }));

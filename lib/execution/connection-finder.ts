@@ -1,0 +1,272 @@
+import type { NodeLoads } from '../balancing/node-loads.js';
+import type { Clock } from '../clock.js';
+import type { ClusterSettings } from '../config/settings.js';
+import { ConnectError, PgMcpError } from '../errors.js';
+import type { NodePool } from '../pool/node-pool.js';
+import type { PooledConnection } from '../pool/pooled-connection.js';
+import { route, whyNoPrimary, type Decision } from '../routing/route.js';
+import type { Borrowed } from '../session/borrowed.js';
+import type { Monitor } from '../topology/monitor.js';
+import { nodeOf, type NodeState, type Topology } from '../topology/topology.js';
+import {
+  floorOf,
+  intentOf,
+  misfitOf,
+  rememberRead,
+  stickTo,
+  type Demand,
+  type ReplicaDemand,
+} from './demand.js';
+import { stillFailed, type Ordeal } from './ordeal.js';
+import { PoolConnection } from './pool-connection.js';
+import type { StatementClasses } from './statement-classes.js';
+import type { Tally } from './tally.js';
+
+export interface FinderParts {
+  readonly settings: ClusterSettings;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly monitor: Monitor;
+  readonly pools: ReadonlyMap<string, NodePool>;
+  readonly tally: Tally;
+  readonly classes: StatementClasses;
+  readonly loads: NodeLoads;
+}
+
+export type Chosen = Extract<Decision, { node: NodeState }>;
+
+/** Finds a connection for a call: decides by the topology of the moment, waits where that helps, tries the next node. */
+export class ConnectionFinder {
+  readonly #parts: FinderParts;
+  #turn = 0;
+  #hasWarnedOfPath = false;
+  #state: 'new' | 'open' | 'closed' = 'new';
+
+  constructor(parts: FinderParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes calls; they wait for a primary to be found. */
+  open(): void {
+    this.#state = 'open';
+  }
+
+  /** Refuses every call from now on with `CLUSTER_CLOSED`. */
+  close(): void {
+    this.#state = 'closed';
+  }
+
+  /** @param choice What the call has decided already, for the first attempt. */
+  async borrow(demand: Demand, ordeal: Ordeal, choice?: Chosen): Promise<Borrowed> {
+    const { clock, monitor } = this.#parts;
+    const deadline = clock.now() + ordeal.patienceMs;
+    const isGood = choice && !ordeal.failed.has(choice.node.name);
+    for (let chosen = isGood ? choice : undefined; ; chosen = undefined) {
+      chosen ??= await this.#choose(demand, ordeal, deadline);
+      const { name } = chosen.node;
+      try {
+        const connection = await this.#acquire(chosen, Math.max(0, deadline - clock.now()));
+        const isAsChosen = chosen.target === roleIn(monitor.topology, name);
+        if (isAsChosen && this.#accept(demand, chosen, connection, ordeal)) {
+          rememberRead(demand, chosen);
+          ordeal.patienceMs = Math.max(0, deadline - clock.now());
+          return this.#lend(chosen, connection);
+        }
+        // What was decided holds no longer: the node changed its role meanwhile, or is another server.
+        this.#poolOf(name).release(connection);
+      } catch (error) {
+        if (!(error instanceof ConnectError)) throw error;
+        // A primary that refuses will go on to; for a read there are other nodes.
+        if (chosen.target === 'primary' && !error.isUnreachable) throw error;
+        this.#parts.tally.retried('not-sent');
+        ordeal.failed.set(name, clock.now());
+        this.#parts.loads.failed(name, clock.now());
+        ordeal.lastError = error;
+        if (chosen.target === 'primary') await this.#untilPrimary(error, deadline);
+      }
+    }
+  }
+
+  /** The node for a call by the topology of this moment; undefined when none can serve. */
+  chooseNow(demand: Demand, { failed, whyNoReplica }: Ordeal): Chosen | undefined {
+    this.#refuseUnlessOpen();
+    const decision = this.#route(this.#parts.monitor.topology, demand, failed);
+    if (!decision.node) return undefined;
+    const isInstead = decision.reason === 'no-replica' && whyNoReplica !== undefined;
+    this.#parts.tally.decided(decision.target, isInstead ? whyNoReplica : decision.reason);
+    stickTo(demand, decision);
+    return decision;
+  }
+
+  /** The same, waiting for one where the call is willing to. */
+  async #choose(demand: Demand, ordeal: Ordeal, deadline: number): Promise<Chosen> {
+    const { clock, monitor } = this.#parts;
+    const decide = (topology: Topology) => this.#route(topology, demand, ordeal.failed);
+    const mayWait = !(demand.target === 'replica' && demand.onUnavailable === 'fail');
+    if (demand.target === 'replica') await this.#lookAhead(demand);
+    let chosen = this.chooseNow(demand, ordeal);
+    while (!chosen && mayWait) {
+      const suits = (topology: Topology) => decide(topology).node !== undefined;
+      const found = await monitor.until(suits, Math.max(0, deadline - clock.now()));
+      chosen = this.chooseNow(demand, ordeal);
+      if (!found) break;
+    }
+    if (chosen) return chosen;
+    throw this.#nobody(demand, decide(monitor.topology), ordeal.lastError);
+  }
+
+  /** A connection that is there and free; undefined where the call would have to wait for one. */
+  takeIdle(chosen: Chosen, demand: Demand, ordeal: Ordeal): Borrowed | undefined {
+    const pool = this.#poolOf(chosen.node.name);
+    const connection = pool.takeIdle();
+    if (!connection) return undefined;
+    if (!this.#accept(demand, chosen, connection, ordeal)) {
+      pool.release(connection);
+      return undefined;
+    }
+    rememberRead(demand, chosen);
+    this.#tellAcquired(chosen, 0);
+    return this.#lend(chosen, connection);
+  }
+
+  /** Whether a connection to a replica is to the server that was judged, and means what the text means. */
+  #accept(demand: Demand, { node, target }: Chosen, { driver }: PooledConnection, ordeal: Ordeal): boolean {
+    if (demand.target === 'primary' || target === 'primary') return true;
+    const { clock, classes, monitor } = this.#parts;
+    const misfit = misfitOf(demand, node, driver.identity, classes.searchPath);
+    if (misfit === undefined) return true;
+    ordeal.failed.set(node.name, clock.now());
+    ordeal.whyNoReplica = misfit;
+    if (misfit === 'behind-session') void monitor.probeNow(node.name);
+    else this.#warnOfPath(node.name, driver.identity?.searchPath);
+    return false;
+  }
+
+  #warnOfPath(node: string, found: string | undefined): void {
+    if (this.#hasWarnedOfPath) return;
+    this.#hasWarnedOfPath = true;
+    process.emitWarning(
+      `undecorated reads stay on the primary: the search_path there is ${this.#parts.classes.searchPath}, on ${node} ${found ?? 'not known'}; ALTER ROLE … SET search_path for the replicas' account, or grant it USAGE`,
+    );
+  }
+
+  #route(topology: Topology, demand: Demand, failed: Ordeal['failed']): Decision {
+    const { settings, clock, random, pools, monitor, loads } = this.#parts;
+    const now = clock.now();
+    const decision = route(topology, intentOf(demand, topology), {
+      settings: settings.routing,
+      chance: { random, nextTurn: () => this.#turn++ },
+      failed: stillFailed(failed, topology, demand),
+      now,
+      // Transactions and leases count by their connections, and so do calls that still wait for one.
+      inFlight: (node) => {
+        const counts = pools.get(node)?.counts;
+        return Math.max(loads.inFlight(node), counts ? counts.active + counts.pending : 0);
+      },
+      latencyMs: (node, since) => loads.latencyMs(node, since),
+      heldMs: (node, since) => loads.heldMs(node, now, since),
+    });
+    // The next read, or this one where it waits, may find that a replica has caught up.
+    if (dependsOnPositions(decision)) monitor.sampleSoon();
+    return decision;
+  }
+
+  /**
+   * Another process has heard of a newer timeline: this one looks once. A session that was ahead of what is found
+   * then belongs to a life that the cluster has left, as after a restore.
+   */
+  async #lookAhead({ session, isBound }: ReplicaDemand): Promise<void> {
+    const { monitor, tally } = this.#parts;
+    if (!isBound || !session.isMarked || floorOf(session, monitor.topology) !== 'ahead') return;
+    await monitor.probeAllAnew();
+    if (floorOf(session, monitor.topology) !== 'ahead' || monitor.topology.primary === undefined) return;
+    session.forgetAhead(monitor.topology.newestTimeline);
+    tally.ignoredToken('forked');
+  }
+
+  async #acquire(chosen: Chosen, timeoutMs: number): Promise<PooledConnection> {
+    const { clock } = this.#parts;
+    const began = clock.now();
+    try {
+      const connection = await this.#poolOf(chosen.node.name).acquire(timeoutMs);
+      this.#tellAcquired(chosen, clock.now() - began);
+      return connection;
+    } catch (error) {
+      this.#tellAcquired(chosen, clock.now() - began, error);
+      throw error;
+    }
+  }
+
+  #lend({ node, target, mustNotWrite }: Chosen, connection: PooledConnection): Borrowed {
+    const { clock, tally } = this.#parts;
+    const pool = this.#poolOf(node.name);
+    return new PoolConnection(node.name, target, mustNotWrite, { connection, pool, clock, tally });
+  }
+
+  #tellAcquired({ node, target }: Chosen, elapsedMs: number, error?: unknown): void {
+    const { observers } = this.#parts.tally;
+    if (observers.size === 0) return;
+    const seconds = elapsedMs / 1_000;
+    const event = { node: node.name, role: target, seconds, ...(error !== undefined && { error }) };
+    for (const observer of observers) observer.acquired?.(event);
+  }
+
+  #poolOf(node: string): NodePool {
+    const pool = this.#parts.pools.get(node);
+    if (!pool) throw new Error(`no pool for ${node}`);
+    return pool;
+  }
+
+  /** After the primary could not be reached: until a probe has found one. */
+  async #untilPrimary(error: ConnectError, deadline: number): Promise<void> {
+    const { clock, monitor } = this.#parts;
+    const { version } = monitor.topology;
+    const hasPrimary = (topology: Topology) =>
+      topology.version > version &&
+      topology.primary !== undefined &&
+      nodeOf(topology, topology.primary)?.health === 'up';
+    const found = await monitor.until(hasPrimary, Math.max(0, deadline - clock.now()));
+    this.#refuseUnlessOpen();
+    if (!found)
+      throw new PgMcpError('NO_PRIMARY', noPrimary(monitor.topology), { cause: error, safeToRetry: true });
+  }
+
+  #refuseUnlessOpen(): void {
+    if (this.#state === 'open') return;
+    const [code, message] =
+      this.#state === 'new'
+        ? (['NOT_CONNECTED', 'the cluster is not connected: call connect() first'] as const)
+        : (['CLUSTER_CLOSED', 'the cluster is closed'] as const);
+    throw new PgMcpError(code, message, { safeToRetry: true });
+  }
+
+  #nobody(demand: Demand, decision: Decision, cause: unknown) {
+    const options = { cause, safeToRetry: true };
+    if (demand.target === 'primary')
+      return new PgMcpError('NO_PRIMARY', noPrimary(this.#parts.monitor.topology), options);
+    const refusals = decision.node ? [] : decision.refusals;
+    const reasons = refusals.map((refusal) => `${refusal.node}: ${refusal.reason} (${refusal.detail})`);
+    if (demand.onUnavailable === 'primary') {
+      const message = `no node is known to have what this session has written: ${noPrimary(this.#parts.monitor.topology)}`;
+      const isBehind = refusals.some(({ reason }) => reason === 'behind-session');
+      const isAhead = refusals.length === 0 && demand.isBound && demand.session.isMarked;
+      if (isBehind || isAhead) return new PgMcpError('CONSISTENCY_UNAVAILABLE', message, options);
+    }
+    const why = reasons.length > 0 ? reasons.join('; ') : 'the cluster has none';
+    return new PgMcpError('NO_REPLICA', `no replica can serve this read: ${why}`, options);
+  }
+}
+
+function noPrimary(topology: Topology): string {
+  return `no primary to send this to: ${whyNoPrimary(topology)}`;
+}
+
+function dependsOnPositions(decision: Decision): boolean {
+  return decision.node
+    ? decision.reason === 'behind-session' || decision.reason === 'scope-on-primary'
+    : decision.refusals.some(({ reason }) => reason === 'behind-session');
+}
+
+function roleIn(topology: Topology, node: string): Chosen['target'] {
+  return topology.primary === node ? 'primary' : 'replica';
+}
