@@ -15,6 +15,7 @@ const PASSING: readonly PgMcpErrorCode[] = [
   'CLUSTER_CLOSED',
   'CONNECT_FAILED',
   'CONNECTION_LOST',
+  'CONSISTENCY_UNAVAILABLE',
   'NO_PRIMARY',
   'NO_REPLICA',
 ];

@@ -34,6 +34,11 @@ export class Sessions {
     return this.#parts.settings;
   }
 
+  /** The session that calls here belong to. */
+  get current(): Session {
+    return this.#parts.calls.session;
+  }
+
   /**
    * What another process needs to let its reads see what this session has written: for a job's payload, or a
    * message's metadata. Undefined where it has written nothing.

@@ -1,26 +1,34 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
-import { finalize, type Observable } from 'rxjs';
+import { catchError, concatMap, finalize, from, of, type Observable } from 'rxjs';
 import type { PgCluster } from '../cluster.js';
 import { RequestScope } from '../session/scope.js';
+import { SessionTokenCarrier } from './session-token.js';
 
 type Next = () => void;
 
 /**
- * Opens a scope for each HTTP request, around guards, pipes and filters too. Leases that were not given back
- * come back with the answer; all that is held comes back when the client hangs up.
+ * Opens a scope for each HTTP request, around guards, pipes and filters too, in the session that the client's
+ * token tells of. Leases that were not given back come back with the answer; all that is held comes back when
+ * the client hangs up.
  */
 export function requestScopeMiddleware(
   cluster: PgCluster,
-): (request: unknown, response: ServerResponse, next: Next) => void {
-  return (_request, response, next) => {
-    const scope = new RequestScope();
+): (request: IncomingMessage, response: ServerResponse, next: Next) => void {
+  const carrier = new SessionTokenCarrier(cluster);
+  return (request, response, next) => {
+    const token = carrier.tokenIn(request);
+    const scope = new RequestScope(cluster.session.open(token));
+    carrier.tellIn(response, scope.session, token);
     response.once('close', () => void (response.writableFinished ? scope.end() : scope.abandon()));
     cluster.runInRequest(scope, next);
   };
 }
 
-/** Opens a scope for what no middleware sees: messages, WebSocket events, routes outside of it. */
+/**
+ * Opens a scope, and so a session, for what no middleware sees: messages, WebSocket events, routes outside of it.
+ * An HTTP answer waits until the position of what was written is known, so that its token can tell it.
+ */
 export class RequestScopeInterceptor implements NestInterceptor {
   readonly #cluster: PgCluster;
 
@@ -29,10 +37,22 @@ export class RequestScopeInterceptor implements NestInterceptor {
   }
 
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (this.#cluster.isInRequest) return next.handle();
+    if (this.#cluster.isInRequest) return this.#settled(next.handle());
     const scope = new RequestScope();
     // Nest binds the handler to the context in which `handle` is called.
     const handled = this.#cluster.runInRequest(scope, () => next.handle());
     return handled.pipe(finalize(() => void scope.end()));
+  }
+
+  #settled(handled: Observable<unknown>): Observable<unknown> {
+    const sessions = this.#cluster.session;
+    const session = sessions.current;
+    return handled.pipe(
+      concatMap((value) => (session.isMarked ? from(sessions.settle(session).then(() => value)) : of(value))),
+      catchError(async (error: unknown) => {
+        await sessions.settle(session);
+        throw error;
+      }),
+    );
   }
 }

@@ -34,9 +34,11 @@ export interface Holder {
 
 /** One request, message or job, and what is held for it. */
 export class RequestScope {
-  readonly session = new Session();
   readonly #holders = new Set<Holder>();
   readonly #leases = new Set<Holder>();
+
+  /** @param session What its reads must have seen; unless given, a fresh one. */
+  constructor(readonly session: Session = new Session()) {}
 
   hold(holder: Holder, { untilAnswer = false } = {}): void {
     (untilAnswer ? this.#leases : this.#holders).add(holder);

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from '../errors.js';
 import type { QueryResult, Row } from '../query.js';
 import type { Binaries } from './binaries.js';
 import { SUPERUSER } from './data-folder.js';
@@ -24,6 +25,8 @@ export interface NodePlace {
 
 const SHUTDOWN_DEADLINE_MS = 15_000;
 const PROMOTE_DEADLINE_S = 30;
+/** `serialization_failure`, by which a standby cancels what is in the way of its replay. */
+const RECOVERY_CONFLICT = '40001';
 const PAUSE_DEADLINE_MS = 10_000;
 
 /** One real PostgreSQL server of an `EmbeddedCluster`. */
@@ -129,7 +132,12 @@ export class EmbeddedNode {
 
   /** The end of `pauseReplay()`. */
   async resumeReplay(): Promise<void> {
-    await this.query('SELECT pg_wal_replay_resume()');
+    try {
+      await this.query('SELECT pg_wal_replay_resume()');
+    } catch (error) {
+      // What it sets free may cancel this very statement, which has had its effect then.
+      if (codeOf(error) !== RECOVERY_CONFLICT) throw error;
+    }
   }
 
   /**

@@ -57,6 +57,20 @@ export class OrdersService {
     return { ...order, items: ordered };
   }
 
+  /** Nothing decorates it: a replica serves it, unless who asks has just ordered and no replica knows of it yet. */
+  async find(id: number): Promise<Order | undefined> {
+    const { rows } = await this.cluster.query<Order>(
+      `SELECT id, user_id AS "userId", total::float8 AS total, created_at AS "createdAt",
+         ARRAY(
+           SELECT jsonb_build_object('productId', product_id, 'quantity', quantity, 'price', price)
+           FROM order_items WHERE order_id = orders.id ORDER BY product_id
+         ) AS items
+       FROM orders WHERE id = $1`,
+      [id],
+    );
+    return rows[0];
+  }
+
   async #requireUser(id: number): Promise<void> {
     const { rows } = await this.cluster.query('SELECT FROM users WHERE id = $1', [id]);
     if (rows.length === 0) throw new NotFoundException(`there is no user ${id}`);

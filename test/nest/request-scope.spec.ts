@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import { RequestScope } from 'nestjs-pg-mcp';
 import { defer, firstValueFrom, from, lastValueFrom, NEVER, of, throwError } from 'rxjs';
@@ -65,10 +65,11 @@ describe('a message, of which no middleware hears', () => {
 describe('the middlewares of two clusters', () => {
   it('open a scope in each, and end both with the response', async () => {
     await using other = await fakeCluster();
-    const response = Object.assign(new EventEmitter(), { writableFinished: true });
+    const request = { headers: {} } as IncomingMessage;
+    const response = Object.assign(new EventEmitter(), { writableFinished: true, writeHead: () => {} });
     const leases: Promise<unknown>[] = [];
-    requestScopeMiddleware(fake.cluster)({}, response as unknown as ServerResponse, () =>
-      requestScopeMiddleware(other.cluster)({}, response as unknown as ServerResponse, () => {
+    requestScopeMiddleware(fake.cluster)(request, response as unknown as ServerResponse, () =>
+      requestScopeMiddleware(other.cluster)(request, response as unknown as ServerResponse, () => {
         leases.push(takeAndForget(), other.cluster.getReplicaConnection());
       }),
     );

@@ -48,6 +48,23 @@ export const SCRAPED_METRICS: readonly ScrapedMetric[] = [
     ['target', 'reason'],
     ({ decisions }) => decisions.map(({ target, reason, count }) => [{ target, reason }, count]),
   ),
+  counted(
+    'db_session_fallbacks_total',
+    'Reads that went to the primary because no replica was known to have what their session had written.',
+    [],
+    ({ decisions }) => {
+      const fallback = decisions.find(
+        ({ target, reason }) => target === 'primary' && reason === 'behind-session',
+      );
+      return [[{}, fallback?.count ?? 0]];
+    },
+  ),
+  counted(
+    'db_session_tokens_ignored_total',
+    'Tokens of sessions that counted for nothing, by the reason.',
+    ['reason'],
+    ({ ignoredTokens }) => [...ignoredTokens].map(([reason, count]) => [{ reason }, count]),
+  ),
   counted('db_retries_total', 'Calls that ran again, by the reason.', ['reason'], ({ retries }) =>
     [...retries].map(([reason, count]) => [{ reason }, count]),
   ),
