@@ -1,5 +1,7 @@
-/** An answer counts as at most so many times the average, so that one report makes no node a slow one. */
+/** An answer counts as at most so many times the average, so that one report makes no node a slow one … */
 const MOST_AT_ONCE = 4;
+/** … or this average, where answers take next to nothing. */
+const LEAST_AVERAGE_MS = 1;
 /** A failure counts as a call that took this long, or as long as the average if that is more. */
 const FAILURE_MS = 1_000;
 /** What is held against a node that is not called falls to 1/e in this time, so that it is tried again. */
@@ -95,7 +97,8 @@ function averageWith(tookMs: number, { averageMs, heldMs, inFlight }: Load): num
   if (tookMs <= heldMs) return heldMs + (tookMs - heldMs) * weight;
   // Slower than what time had left of the average, but no slower than that: it was right to remember.
   if (tookMs <= averageMs) return tookMs;
-  return averageMs + (Math.min(tookMs, averageMs * MOST_AT_ONCE) - averageMs) * weight;
+  const most = Math.max(averageMs, LEAST_AVERAGE_MS) * MOST_AT_ONCE;
+  return averageMs + (Math.min(tookMs, most) - averageMs) * weight;
 }
 
 /**

@@ -24,6 +24,7 @@ describe('the latency', () => {
     ['falls by an eighth of the difference', [8, 0], 0, 7],
     ['rises by an eighth of the difference', [8, 16], 0, 9],
     ['takes a report for four times as much', [8, 60_000], 0, 11],
+    ['takes it for 4 ms where answers take next to nothing', [0, 60_000], 0, 0.5],
     ['has followed a node that slowed down after ten calls', [2, ...times(10, 20)], 0, 14.2],
     ['has followed a node that recovered after ten calls', [20, ...times(10, 2)], 0, 6.7],
     ['of a first failure is a second', ['fail'], 0, 1_000],
