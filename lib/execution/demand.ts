@@ -9,12 +9,17 @@ import { nodeOf, type NodeState, type Topology } from '../topology/topology.js';
 type PrimaryIntent = Extract<Intent, { target: 'primary' }>;
 type ReplicaIntent = Extract<Intent, { target: 'replica' }>;
 
-export type PrimaryDemand = PrimaryIntent & {
+interface Leaves {
+  /** It changes the session of its connection, which is reset before anybody else gets it. */
+  readonly leavesTraces?: boolean;
+}
+
+export type PrimaryDemand = Leaves & PrimaryIntent & {
   /** Whose reads must see what this writes. */
   readonly marks?: Session;
 };
 
-export type ReplicaDemand = Omit<ReplicaIntent, 'written' | 'stickTo' | 'atLeast' | 'mayLeavePrimary'> & {
+export type ReplicaDemand = Leaves & Omit<ReplicaIntent, 'written' | 'stickTo' | 'atLeast' | 'mayLeavePrimary'> & {
   /** The memory of its scope. */
   readonly stickiness?: Stickiness | undefined;
   readonly session: Session;
