@@ -88,6 +88,7 @@ test.each<[Balance, string[], number, number[], string]>([
   ['weighted', ['a1', 'b3'], 0, [almostOne], 'b'],
   // The first number takes one of them, the second another of the rest.
   ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0, 0], 'b'],
+  ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0, 0.49], 'b'],
   ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0, 0.5], 'c'],
   ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0.4, 0], 'b'],
   ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [almostOne, 0], 'c'],
@@ -109,6 +110,7 @@ test.each<[Balance, string[], number, number[], string]>([
   ['least-loaded', ['a@1~20', 'b~31'], 0, [0, 0], 'a'],
   ['least-loaded', ['a@7~3', 'b~7'], 0, [0, 0], 'a'],
   ['least-loaded', ['a@8~3', 'b~7'], 0, [0, 0], 'b'],
+  ['least-loaded', ['a100@8~3', 'b100~7'], 0, [0, 0], 'b'],
   ['least-loaded', ['a@15~5', 'b~25'], 0, [almostOne, 0], 'a'],
   // What was forgotten of a slow one lets it be tried; of one that no longer answers, it makes it no better.
   ['least-loaded', ['a@15~3', 'b~23>9'], 0, [0, 0], 'b'],

@@ -6,6 +6,7 @@ import { TcpProxy } from '../support/tcp-proxy.js';
 
 // One of two replicas is 20 ms slower, 16 callers read. Each way to choose is measured in each round, against an
 // ideal choice of the node with the fewest calls in flight, in the same round.
+// Each caller could have a connection: waiting for one is a matter of the pool, and the ideal choice never does.
 // npx vitest bench --run --config config/vitest.config.ts test/bench/balancing.bench.ts
 const CALLERS = 16;
 const DELAY_MS = 20;
@@ -97,7 +98,7 @@ async function compare(): Promise<void> {
   const cluster = (replicas: ClusterConfig['replicas'], balance: Balance) =>
     PgCluster.fromConfig(
       { ...servers.config, replicas },
-      { routing: { balance }, connectionPool: { minConnections: 10, maxConnections: 10 } },
+      { routing: { balance }, connectionPool: { minConnections: CALLERS, maxConnections: CALLERS } },
     );
   const single = [cluster([near], 'random'), cluster([late], 'random')];
   const balanced = BALANCES.map((balance) => cluster([near, late], balance));

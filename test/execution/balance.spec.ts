@@ -35,6 +35,14 @@ describe('least-loaded', () => {
     expect(r2).toBeLessThanOrEqual(most);
   });
 
+  it('counts connections that are held', async () => {
+    await using fake = await fakeCluster({}, seeded(1));
+    const lease = await fake.cluster.getReplicaConnection();
+    const counts = await reads(fake, 20);
+    expect(counts).toEqual(lease.node === 'r1' ? { r1: 0, r2: 20 } : { r1: 20, r2: 0 });
+    await lease.release();
+  });
+
   it('does not go on trying a replica that refuses connections', async () => {
     await using fake = await fakeCluster({ connectionPool: { minConnections: 0 } }, seeded(1));
     const { driver } = fake;
