@@ -1,6 +1,6 @@
 import type { Lsn } from '../lsn.js';
 import type { ServerIdentity } from '../pool/driver.js';
-import type { Intent, RouteReason } from '../routing/route.js';
+import type { Intent } from '../routing/route.js';
 import type { Session } from '../session/session.js';
 import type { Stickiness } from '../session/stickiness.js';
 import { firstSampleAfter } from '../topology/samples.js';
@@ -9,17 +9,12 @@ import { nodeOf, type NodeState, type Topology } from '../topology/topology.js';
 type PrimaryIntent = Extract<Intent, { target: 'primary' }>;
 type ReplicaIntent = Extract<Intent, { target: 'replica' }>;
 
-interface Leaves {
-  /** It changes the session of its connection, which is reset before anybody else gets it. */
-  readonly leavesTraces?: boolean;
-}
-
-export type PrimaryDemand = Leaves & PrimaryIntent & {
+export type PrimaryDemand = PrimaryIntent & {
   /** Whose reads must see what this writes. */
   readonly marks?: Session;
 };
 
-export type ReplicaDemand = Leaves & Omit<ReplicaIntent, 'written' | 'stickTo' | 'atLeast' | 'mayLeavePrimary'> & {
+export type ReplicaDemand = Omit<ReplicaIntent, 'written' | 'stickTo' | 'atLeast' | 'mayLeavePrimary'> & {
   /** The memory of its scope. */
   readonly stickiness?: Stickiness | undefined;
   readonly session: Session;
@@ -37,9 +32,12 @@ export function isAuto(demand: Demand): demand is ReplicaDemand {
   return demand.target === 'replica' && demand.reason === 'read';
 }
 
-/** The same call, on the primary instead. It may turn out to write. */
-export function onPrimary({ session }: ReplicaDemand, reason: RouteReason): PrimaryDemand {
-  return { target: 'primary', reason, marks: session };
+/** The same call, on the primary instead. What a standby refused as a write is one. */
+export function onPrimary(
+  { session }: ReplicaDemand,
+  reason: 'refused-on-standby' | 'replica-differs',
+): PrimaryDemand {
+  return { target: 'primary', reason, ...(reason === 'refused-on-standby' && { marks: session }) };
 }
 
 /** What is asked for now: by one whose scope has read before, the same replica, or one that has seen as much. */

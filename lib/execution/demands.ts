@@ -39,12 +39,6 @@ export class Demands {
    */
   ofStatement(scope: Scope, session: Session, statement: Statement, found: StatementClass): Demand {
     if (found.kind === 'session') throw sessionStatement(found);
-    const demand = this.#ofUnpinned(scope, session, statement, found);
-    const leavesTraces = found.kind === 'primary' && found.reason === 'session-state';
-    return leavesTraces ? { ...demand, leavesTraces } : demand;
-  }
-
-  #ofUnpinned(scope: Scope, session: Session, statement: Statement, found: Unpinned): Demand {
     const consistency = consistencyOf(statement.consistency);
     if (scope.route === 'primary') return primary('use-master', session, found);
     if (scope.route === undefined) return this.#ofUndecorated(session, statement.text, found, consistency);

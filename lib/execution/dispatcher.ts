@@ -62,7 +62,6 @@ export class Dispatcher {
         asked = this.#again(error, now, { statement, borrowed, attempt, ordeal });
       } finally {
         loads.ended(borrowed.node);
-        if (now.leavesTraces === true) borrowed.taint();
         if (borrowed.role === 'primary') this.#leavesPrimary(now);
         borrowed.release();
       }
