@@ -94,6 +94,17 @@ describe('the catalog', () => {
     expect(ask('SELECT * FROM far')).toBe('read');
   });
 
+  it('keeps current_schema from a replica where it would make the schema of temporary objects', async () => {
+    const kinds = async (path: string) => {
+      await client.query(`SET search_path = ${path}`);
+      await refresh();
+      const texts = ['SELECT current_schema()', 'SELECT current_schema', 'SELECT current_schemas(true)'];
+      return texts.map((text) => classifier.classify(text).kind);
+    };
+    expect(await kinds('pg_temp, public')).toEqual(['primary', 'primary', 'primary']);
+    expect(await kinds('public')).toEqual(['read', 'read', 'read']);
+  });
+
   it('reads what is the server’s own only once', async () => {
     const first = await loadCatalog(client);
     const asked: string[] = [];

@@ -20,7 +20,8 @@ const ofShare = (share: Share, oid: string) => `${oid} ${share === 'own' ? '>=' 
 
 export const ENVIRONMENT = `
   SELECT current_setting('server_version_num') AS version,
-    (current_setting('standard_conforming_strings') = 'on')::int AS standard_strings, current_user::text AS role,
+    (current_setting('standard_conforming_strings') = 'on')::int AS standard_strings,
+    (current_setting('search_path') LIKE '%pg_temp%')::int AS temporary_path, current_user::text AS role,
     to_json(current_schemas(true))::text AS path`;
 
 export const functions = (share: Share): string => `
