@@ -66,6 +66,19 @@ describe('the catalog', () => {
     }
   });
 
+  it('tells a table from one that took its place, by whatever identifiers', async () => {
+    const seen = new Set<string>();
+    for (let turn = 0; turn < 150; turn++) {
+      // Other distances between the identifiers of tables, and between those of transactions.
+      for (let spent = turn % 5; spent > 0; spent--) await client.query('SELECT pg_current_xact_id()');
+      const columns = turn % 3 === 0 ? 'a int' : 'a text';
+      await client.query('DROP TABLE IF EXISTS turned');
+      await client.query(`CREATE TABLE turned (${columns})`);
+      seen.add(await readFingerprint(client));
+    }
+    expect(seen.size).toBe(150);
+  });
+
   it('learns new names, and what old ones have become', async () => {
     await client.query('SET search_path = public');
     await refresh();
