@@ -31,6 +31,8 @@ describe('the catalog', () => {
     for (const statement of [
       'CREATE TABLE t (id int, b text)',
       'ALTER TABLE t ADD COLUMN c int',
+      'ALTER TABLE t RENAME COLUMN b TO d',
+      'ALTER TABLE t ALTER COLUMN d TYPE varchar(20)',
       'CREATE FUNCTION f(t) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$',
       'CREATE OR REPLACE FUNCTION f(t) RETURNS int LANGUAGE sql AS $$ SELECT 2 $$',
       'ALTER FUNCTION f(t) STABLE',
@@ -47,8 +49,13 @@ describe('the catalog', () => {
       'CREATE TABLE child () INHERITS (t)',
       'CREATE SEQUENCE s',
       'ALTER TABLE t ALTER c SET DEFAULT 5',
+      'CREATE INDEX by_id ON t (id)',
+      `CREATE OPERATOR FAMILY family USING btree;
+       ALTER OPERATOR FAMILY family USING btree ADD OPERATOR 3 === (int, int)`,
       'CREATE SCHEMA other',
       'SET search_path = other, public',
+      'SET standard_conforming_strings = off',
+      'RESET standard_conforming_strings',
       'DROP SCHEMA other',
     ]) {
       expect(await changes(statement), statement).toBe(true);

@@ -147,6 +147,8 @@ const TRACKED: Readonly<Record<string, readonly [identifier: string, condition: 
   pg_cast: ['oid', 'true'],
   pg_opclass: ['oid', 'true'],
   pg_amproc: ['oid', 'true'],
+  pg_amop: ['oid', 'true'],
+  pg_index: ['indexrelid', `indrelid ${NOT_TEMPORARY}`],
   pg_policy: ['oid', 'true'],
   pg_type: ['oid', `typtype <> 'c' AND typelem = 0`],
   pg_constraint: ['oid', 'contypid <> 0'],
@@ -163,7 +165,15 @@ const digest = ([table, [identifier, condition]]: readonly [string, readonly [st
   SELECT count(*) || ':' || coalesce(sum(hashint8(${identifier}::int8 * 1000003 + xmin::text::int8)), 0)
   FROM ${table} WHERE ${identifier} >= ${FIRST_OWN_OID} AND ${condition})`;
 
+// A column is renamed, or its type changed, without a trace in pg_class. There are many: their xmin would be
+// dear to read, so their names and types are taken in themselves.
+const COLUMNS = `(
+  SELECT sum(hashnameextended(attname, attrelid::int8 * 1000003 + atttypid::int8)) FROM pg_attribute
+  WHERE attrelid >= ${FIRST_OWN_OID} AND attnum > 0
+    AND attrelid <> ALL (ARRAY(SELECT oid FROM pg_class WHERE relpersistence = 't')))`;
+
 /** A digest that differs when an own object came, went or changed. One statement, one row. */
 export const FINGERPRINT = `
   SELECT concat_ws('/', current_setting('server_version_num'), current_user, current_schemas(false)::text,
-    ${Object.entries(TRACKED).map(digest).join(', ')}) AS fingerprint`;
+    current_setting('search_path'), current_setting('standard_conforming_strings'),
+    ${[...Object.entries(TRACKED).map(digest), COLUMNS].join(', ')}) AS fingerprint`;
