@@ -57,6 +57,7 @@ export function smallCatalog(): Catalog {
   return new Catalog({
     searchPath: ['pg_catalog', 'public'],
     hasStandardStrings: true,
+    hasTemporaryPath: false,
     fingerprint: '1',
     builtin: {
       version: '180000',

@@ -129,6 +129,8 @@ export interface CatalogEntries {
   readonly searchPath: readonly string[];
   /** `standard_conforming_strings`: a backslash in a plain text literal is a backslash. */
   readonly hasStandardStrings: boolean;
+  /** The `search_path` names `pg_temp`. */
+  readonly hasTemporaryPath: boolean;
   readonly builtin: BuiltinEntries;
   readonly own: OwnEntries;
   /** Changes when an own object does; see `readFingerprint`. */

@@ -90,6 +90,11 @@ class Collector {
       case 'FuncCall':
         this.#call(node);
         break;
+      case 'SQLValueFunction':
+        // A function without parentheses.
+        if (node['op'] === 'SVFOP_CURRENT_SCHEMA')
+          this.#call({ funcname: [{ String: { sval: 'current_schema' } }] });
+        break;
       case 'A_Expr':
         this.#expression(node);
         break;
@@ -205,9 +210,14 @@ class Collector {
       argumentCount: values.length + ordered,
       isVariadic: node['func_variadic'] === true,
       texts: values.map(literalText),
+      names: values.map(nameGiven),
+      plainTexts: values.map((value) => {
+        const plain = nameGiven(value) === undefined ? value : tagOf(value).fields['arg'];
+        return tagOf(plain).tag === 'A_Const' ? literalText(plain) : undefined;
+      }),
       booleans: values.map(literalBoolean),
       // What is given by name may stand anywhere.
-      arguments: values.some((value) => tagOf(value).tag === 'NamedArgExpr') ? [] : values.map(argumentOf),
+      arguments: values.some((value) => nameGiven(value) !== undefined) ? [] : values.map(argumentOf),
     });
   }
 
@@ -233,6 +243,11 @@ class Collector {
     const name = asText(asNode(alias)['aliasname']);
     if (name !== undefined) this.#aliases.set(name, undefined);
   }
+}
+
+function nameGiven(argument: unknown): string | undefined {
+  const { tag, fields } = tagOf(argument);
+  return tag === 'NamedArgExpr' ? asText(fields['name']) : undefined;
 }
 
 function selectInto(into: Node): Obstacle {
