@@ -51,6 +51,8 @@ async function replayed(): Promise<void> {
 const isStandby = async (cluster: PgCluster) =>
   (await cluster.query<{ standby: boolean }>(`SELECT pg_is_in_recovery() AS standby`)).rows[0]?.standby;
 
+const pick = ({ host, port, name }: { host: string; port: number; name: string }) => ({ host, port, name });
+
 const countOf = (cluster: PgCluster, target: string, reason: string) =>
   cluster.getCounters().decisions.find((each) => each.target === target && each.reason === reason)?.count ??
   0;
@@ -176,6 +178,35 @@ describe('what a replica refuses after all', () => {
     await expect(cluster.useReplica(() => cluster.query('SELECT own()'))).rejects.toMatchObject({
       code: '42501',
     });
+  });
+});
+
+describe('what depends on the account', () => {
+  it('goes to the primary where the replicas have another', async () => {
+    await admin.query(`
+      CREATE TABLE tenants (id int, owner text);
+      ALTER TABLE tenants ENABLE ROW LEVEL SECURITY;
+      CREATE VIEW own_visits AS SELECT * FROM visits WHERE current_user = 'app_user';
+      GRANT SELECT ON tenants, own_visits TO PUBLIC`);
+    await using cluster = await connected();
+    const { masters, replicas } = database.config;
+    const same = replicas.map((node) => ({ ...node, ...sure(masters[0]), ...pick(node) }));
+    await using asOne = PgCluster.fromConfig({ ...database.config, replicas: same });
+    await asOne.connect();
+    for (const text of [
+      'SELECT current_user',
+      'SELECT user, session_user, current_role',
+      `SELECT has_table_privilege('visits', 'INSERT')`,
+      'SELECT * FROM tenants',
+      'SELECT * FROM own_visits',
+      'SELECT table_name FROM information_schema.tables',
+    ]) {
+      expect([text, (await cluster.explainRoute(text)).reason]).toEqual([text, 'account']);
+      expect([text, (await asOne.explainRoute(text)).reason]).toEqual([text, 'read']);
+    }
+    expect((await cluster.query<{ name: string }>('SELECT current_user AS name')).rows[0]?.name).toBe(
+      'app_user',
+    );
   });
 });
 

@@ -88,7 +88,7 @@ it('what survived a failover is seen, what it has lost is not waited for', async
 }, 60_000);
 
 it('without a primary, a read waits for a replica that has what its session has written, and then says so', async () => {
-  const [former] = servers.nodes.filter((node) => !node.isRunning);
+  const former = servers.nodes.find((node) => !node.isRunning);
   await servers.rejoin(sure(former));
   for (const replica of servers.replicas) await servers.rejoin(replica);
   await using cluster = await process();

@@ -58,6 +58,10 @@ const HARMLESS_OF_EXTENSIONS: Readonly<Record<string, RegExp>> = {
   pgcrypto: /^(gen_|pgp_|crypt)/,
 };
 
+/** Functions whose answers depend on the account that asks. */
+export const ASKS_ACCOUNT =
+  /^(has_[a-z_]+_privilege|pg_has_role|row_security_active|getpgusername|current_user|session_user)$/;
+
 export interface BuiltinVerdict {
   readonly reason: PrimaryReason;
   readonly writes: boolean;

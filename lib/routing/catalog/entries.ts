@@ -40,6 +40,8 @@ export interface RelationEntry {
   readonly types: readonly number[];
   /** Its row type. */
   readonly rowType: number;
+  /** Policies say who sees which rows. */
+  readonly hasRowSecurity: boolean;
 }
 
 export interface TypeEntry {

@@ -165,6 +165,7 @@ function toRelation(row: Fields): RelationEntry {
     persistence: text(row['persistence']),
     types: oids(optional(row['types'])),
     rowType: Number(row['type']),
+    hasRowSecurity: flag(row['row_security']),
   };
 }
 

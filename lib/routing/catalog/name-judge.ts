@@ -18,7 +18,7 @@ import {
 } from './builtin-functions.js';
 import type { Catalog } from './catalog.js';
 import type { FunctionEntry } from './entries.js';
-import { ObjectJudge, type Mode } from './object-judge.js';
+import { ObjectJudge, type Mode, type ObjectJudgeParts } from './object-judge.js';
 import { fittingOverloads, type KnownArgument } from './overloads.js';
 
 /** Says of what statements mention what keeps them from a replica. */
@@ -26,11 +26,15 @@ export class NameJudge {
   readonly #catalog: Catalog;
   readonly #objects: ObjectJudge;
 
-  constructor(catalog: Catalog, safeFunctions: ReadonlySet<string>) {
+  constructor(
+    catalog: Catalog,
+    { safeFunctions, accountsDiffer }: Pick<ObjectJudgeParts, 'safeFunctions' | 'accountsDiffer'>,
+  ) {
     this.#catalog = catalog;
     this.#objects = new ObjectJudge({
       catalog,
       safeFunctions,
+      accountsDiffer,
       judgeReadings: (readings, mode, path) =>
         readings.flatMap((reading) => {
           // What looks like a column may be a variable there.

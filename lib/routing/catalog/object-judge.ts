@@ -1,5 +1,6 @@
 import { strictest, type Obstacle, type PrimaryReason } from '../statement/statement-class.js';
 import {
+  ASKS_ACCOUNT,
   isHarmlessOfExtension,
   judgeBuiltin,
   NAMES_SCHEMAS,
@@ -29,6 +30,8 @@ export interface ObjectJudgeParts {
   readonly catalog: Catalog;
   /** Functions that their users vouch for: `name` or `schema.name`. */
   readonly safeFunctions: ReadonlySet<string>;
+  /** On a replica statements run as another account. */
+  readonly accountsDiffer: boolean;
   readonly judgeReadings: JudgeReadings;
 }
 
@@ -161,13 +164,23 @@ export class ObjectJudge {
     return verdict;
   }
 
+  /** What depends on the account that asks. */
+  #account(detail: string): Obstacle | undefined {
+    return this.#parts.accountsDiffer
+      ? { kind: 'primary', reason: 'account', detail, writes: false }
+      : undefined;
+  }
+
   #judgeFunction(entry: FunctionEntry, mode: Mode, completed?: readonly Reading[]): Obstacle | undefined {
     const { name, schema, isBuiltin, volatility } = entry;
     const { safeFunctions } = this.#parts;
     if (safeFunctions.has(name) || safeFunctions.has(`${schema}.${name}`)) return undefined;
     if (isBuiltin && NAMES_SCHEMAS.includes(name) && this.#catalog.entries.hasTemporaryPath)
       return { kind: 'primary', reason: 'session-state', detail: `${name}() by pg_temp`, writes: true };
-    if (isBuiltin) return judgeServerFunction(entry, mode, name);
+    if (isBuiltin) {
+      const asked = ASKS_ACCOUNT.test(name) ? this.#account(`${name}()`) : undefined;
+      return asked ?? judgeServerFunction(entry, mode, name);
+    }
     if (isHarmlessOfExtension(entry.extension, name)) return undefined;
     const isCalled = mode === 'run' || volatility !== 'v';
     const made = this.#firstOf(entry.parts, (oid) => this.function(oid, mode));
@@ -224,11 +237,12 @@ export class ObjectJudge {
   }
 
   #judgeRelation(entry: RelationEntry, mode: Mode, use: RelationUse): Obstacle | undefined {
-    const { oid, kind, persistence, schema, name } = entry;
+    const { oid, kind, persistence, schema, name, hasRowSecurity } = entry;
     const reason = PERSISTENCE[persistence] ?? RELATION_KINDS[kind];
     if (reason !== undefined && !(reason === 'sequence' && mode === 'plan'))
       return { kind: 'primary', reason, detail: `${schema}.${name}`, writes: false };
     return (
+      (hasRowSecurity ? this.#account('row security') : undefined) ??
       this.#firstOf(this.#catalog.rulesOf(oid), (rule) =>
         (rule.isOnRead && kind !== MATERIALIZED) || use.isWritten === true
           ? within(entry, this.references(rule.references, mode))
@@ -245,10 +259,11 @@ export class ObjectJudge {
   }
 
   references(references: References, mode: Mode): Obstacle | undefined {
-    const { functions, operators, relations, types, locksRows } = references;
+    const { functions, operators, relations, types, locksRows, readsAccount } = references;
     if (locksRows && mode === 'run')
       return { kind: 'primary', reason: 'row-lock', detail: 'FOR UPDATE', writes: true };
     return (
+      (readsAccount ? this.#account('current_user') : undefined) ??
       this.#firstOf(functions, (oid) => this.function(oid, mode)) ??
       this.#firstOf(operators, (oid) => this.operator(oid, mode)) ??
       this.#firstOf(relations, (oid) => this.relation(oid, mode)) ??

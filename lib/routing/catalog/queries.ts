@@ -11,9 +11,9 @@ export type Share = 'own' | 'builtin';
 
 // A stored expression holds what its names were resolved to when it was made, whatever the search_path is now.
 const references = (tree: string) => `(
-  SELECT string_agg(DISTINCT found[1] || ' ' || found[2], ' ')
+  SELECT string_agg(DISTINCT replace(found[1], ' ', '') || ' ' || found[2], ' ')
   FROM regexp_matches(${tree}::text,
-    ':(funcid|opfuncid|opno|eqop|sortop|aggfnoid|winfnoid|relid|resulttype|hasForUpdate) ([0-9]+|true)', 'g') AS found
+    '[:{](funcid|opfuncid|opno|eqop|sortop|aggfnoid|winfnoid|relid|resulttype|hasForUpdate|SQLVALUEFUNCTION :op) ([0-9]+|true)', 'g') AS found
 )`;
 
 const ofShare = (share: Share, oid: string) => `${oid} ${share === 'own' ? '>=' : '<'} ${FIRST_OWN_OID}`;
@@ -48,7 +48,7 @@ export const functions = (share: Share): string => `
 
 export const relations = (share: Share): string => `
   SELECT c.oid::text AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
-    c.relpersistence::text AS persistence, c.reltype::text AS type,
+    c.relpersistence::text AS persistence, c.reltype::text AS type, c.relrowsecurity::int AS row_security,
     (SELECT string_agg(DISTINCT a.atttypid::text, ' ') FROM pg_attribute a
       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= ${FIRST_OWN_OID}) AS types
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

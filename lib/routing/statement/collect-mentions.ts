@@ -24,6 +24,14 @@ const MODIFYING: Readonly<Record<string, string>> = {
   DeleteStmt: 'DELETE',
   MergeStmt: 'MERGE',
 };
+/** Functions without parentheses that ask for more than the time. */
+const WITHOUT_PARENTHESES: Readonly<Record<string, string>> = {
+  SVFOP_CURRENT_SCHEMA: 'current_schema',
+  SVFOP_CURRENT_ROLE: 'current_user',
+  SVFOP_CURRENT_USER: 'current_user',
+  SVFOP_USER: 'current_user',
+  SVFOP_SESSION_USER: 'session_user',
+};
 const BETWEEN: Readonly<Record<string, readonly string[]>> = {
   AEXPR_BETWEEN: ['>=', '<='],
   AEXPR_NOT_BETWEEN: ['<', '>'],
@@ -90,11 +98,11 @@ class Collector {
       case 'FuncCall':
         this.#call(node);
         break;
-      case 'SQLValueFunction':
-        // A function without parentheses.
-        if (node['op'] === 'SVFOP_CURRENT_SCHEMA')
-          this.#call({ funcname: [{ String: { sval: 'current_schema' } }] });
+      case 'SQLValueFunction': {
+        const name = WITHOUT_PARENTHESES[asText(node['op']) ?? ''];
+        if (name !== undefined) this.#call({ funcname: [{ String: { sval: name } }] });
         break;
+      }
       case 'A_Expr':
         this.#expression(node);
         break;

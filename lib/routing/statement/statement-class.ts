@@ -18,6 +18,8 @@ export type PrimaryReason =
   | 'session-state'
   /** Reads, or acts on, what each node has of its own: statistics, locks, slots, server files. */
   | 'node-state'
+  /** Its answer depends on the account: the replicas' is another, and may see other rows. */
+  | 'account'
   | 'unlogged-table'
   | 'temporary-table'
   | 'foreign-table'
