@@ -238,6 +238,10 @@ export class ScopedCalls {
     const { node, role, client } = borrowed;
     const session = this.#sessionOf(this.#scope);
     let endWrite: (() => void) | undefined;
+    const writesNoMore = () => {
+      endWrite?.();
+      endWrite = undefined;
+    };
     return new Lease({
       node,
       role,
@@ -248,13 +252,15 @@ export class ScopedCalls {
       },
       takeClient: () => {
         // What is done with it passes by us: until it is given back, it may write at any time.
-        if (route === 'primary') endWrite ??= session.openWrite(() => this.#parts.clock.now());
+        if (route === 'primary' && !endWrite) {
+          endWrite = session.openWrite(() => this.#parts.clock.now());
+          held.atEnd(writesNoMore);
+        }
         return client;
       },
       release: async () => {
         await release();
-        endWrite?.();
-        endWrite = undefined;
+        writesNoMore();
       },
     });
   }
