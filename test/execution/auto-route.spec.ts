@@ -204,6 +204,24 @@ describe('a read runs no second time', () => {
   });
 });
 
+describe('a read on the primary that loses its connection', () => {
+  it.each([
+    [READ, 'a read', 2],
+    [WRITE, 'a write', 1],
+    ['SELECT nowhere()', 'what may write', 1],
+  ])('runs once more where it is sure to write nothing: %s, %s', async (text, _what, times) => {
+    await using fake = await fakeCluster();
+    fake.answer = (asked, connection) => {
+      if (asked === text) connection.break();
+      return undefined;
+    };
+    await expect(fake.cluster.useMaster(() => query(fake, text))).rejects.toMatchObject({
+      code: 'CONNECTION_LOST',
+    });
+    expect(onPrimary(fake)).toEqual(Array.from({ length: times }, () => text));
+  });
+});
+
 describe('a text that conflicts with recovery', () => {
   const conflict = serverError('40001', 'canceling statement due to conflict with recovery');
 

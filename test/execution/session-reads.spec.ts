@@ -101,6 +101,16 @@ describe('a session that has written reads', () => {
     expect(await fake.cluster.runInRequest(other, () => nodeOf(fake))).toEqual(REPLICA);
   });
 
+  it('all from one replica, and what is outside any session from each in turn', async () => {
+    await using fake = await fakeCluster({ routing: { balance: 'round-robin' } });
+    const reads = async () => {
+      const nodes: (string | undefined)[] = [];
+      for (let i = 0; i < 4; i++) nodes.push(await nodeOf(fake));
+      return new Set(nodes).size;
+    };
+    expect([await inSession(fake, reads), await reads()]).toEqual([1, 2]);
+  });
+
   it('from no replica while the primary is away and none is known to have it: it fails with why', async () => {
     await using fake = await fakeCluster({ connectionPool: { acquireTimeout: '2s' } });
     await inSession(fake, async () => {
