@@ -218,13 +218,15 @@ export class ScopedCalls {
   }
 
   async #leaseOfTransaction(transaction: UnitOfWork, route: Route): Promise<Lease> {
-    const { node, role, client } = await transaction.locate();
+    const located = await transaction.locate();
+    const { node, role, client } = located;
     const pin = { ...this.#pinOf(this.#scope), route };
     return new Lease({
       node,
       role,
       query: (statement) => this.#pinned.query(this.#blockWithin(transaction) ?? transaction, statement, pin),
       takeClient: () => {
+        located.taint();
         if (pin.deeds) pin.deeds.mayHaveWritten = true;
         return client;
       },
