@@ -33,13 +33,14 @@ export class KeptTexts {
     const found = this.#records.get(text);
     const isRecent = found !== undefined && now - found.since < CONFLICTS_WITHIN_MS;
     const conflicts = (isRecent ? found.conflicts : 0) + 1;
-    const isKept = conflicts >= CONFLICTS;
-    this.#put(text, {
-      conflicts,
-      since: isRecent ? found.since : now,
-      reason: isKept ? 'recovery-conflicts' : undefined,
-      until: isKept ? now + KEPT_MS : 0,
-    });
+    const since = isRecent ? found.since : now;
+    if (conflicts >= CONFLICTS) {
+      this.#put(text, { conflicts, since, reason: 'recovery-conflicts', until: now + KEPT_MS });
+      return;
+    }
+    // What it is kept for already holds: replica scopes go on to run it, and calls may have been under way.
+    const { reason, until = 0 } = found ?? {};
+    this.#put(text, { conflicts, since, reason, until });
   }
 
   #put(text: string, record: Record): void {

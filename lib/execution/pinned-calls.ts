@@ -43,7 +43,8 @@ export class PinnedCalls {
       deeds.mayHaveWritten ||= mayWrite(found);
       deeds.hasChangedDefinitions ||= definesForOthers(found);
     }
-    return explained(route, on.query<R>(statement, route === 'replica'));
+    const traits = { mustNotWrite: route === 'replica', leavesTraces: outlivesTransaction(found) };
+    return explained(route, on.query<R>(statement, traits));
   }
 
   /** Has the end of a statement noted where it matters. */
@@ -55,6 +56,11 @@ export class PinnedCalls {
       if (definesForOthers(found)) this.#classes.ran(found);
     }
   }
+}
+
+/** As `set_config` and `pg_advisory_lock` do, whose tag is that of any SELECT. */
+function outlivesTransaction(found: StatementClass): boolean {
+  return found.kind === 'session' && found.reason !== 'transaction-control';
 }
 
 /** A temporary object means nothing on any other connection. */

@@ -218,13 +218,15 @@ export class ScopedCalls {
   }
 
   async #leaseOfTransaction(transaction: UnitOfWork, route: Route): Promise<Lease> {
-    const { node, role, client } = await transaction.locate();
+    const located = await transaction.locate();
+    const { node, role, client } = located;
     const pin = { ...this.#pinOf(this.#scope), route };
     return new Lease({
       node,
       role,
       query: (statement) => this.#pinned.query(this.#blockWithin(transaction) ?? transaction, statement, pin),
       takeClient: () => {
+        located.taint();
         if (pin.deeds) pin.deeds.mayHaveWritten = true;
         return client;
       },
@@ -238,6 +240,10 @@ export class ScopedCalls {
     const { node, role, client } = borrowed;
     const session = this.#sessionOf(this.#scope);
     let endWrite: (() => void) | undefined;
+    const writesNoMore = () => {
+      endWrite?.();
+      endWrite = undefined;
+    };
     return new Lease({
       node,
       role,
@@ -248,13 +254,15 @@ export class ScopedCalls {
       },
       takeClient: () => {
         // What is done with it passes by us: until it is given back, it may write at any time.
-        if (route === 'primary') endWrite ??= session.openWrite(() => this.#parts.clock.now());
+        if (route === 'primary' && !endWrite) {
+          endWrite = session.openWrite(() => this.#parts.clock.now());
+          held.atEnd(writesNoMore);
+        }
         return client;
       },
       release: async () => {
         await release();
-        endWrite?.();
-        endWrite = undefined;
+        writesNoMore();
       },
     });
   }

@@ -110,7 +110,11 @@ export class StatementClasses {
       }
       const catalog = await loadCatalog(this.#parts.primary, known);
       this.#gapMs = SOON_MS;
-      if (changes !== this.#changes) continue;
+      if (changes !== this.#changes) {
+        // What was read may be from before the change.
+        this.#isRefreshWanted = true;
+        continue;
+      }
       this.#changesRead = changes;
       classifier.use(catalog);
     }
@@ -129,12 +133,17 @@ export class StatementClasses {
   }
 
   async #lookNow(): Promise<void> {
+    // Nobody has asked for an unknown name since the last one: the next who does need not wait long.
+    if (!this.#isLookingSoon) this.#gapMs = SOON_MS;
     this.#isLookingSoon = false;
     try {
       await this.refresh();
-      this.#schedule(LOOK_MS);
+      // Who asked during this look has a time of its own.
+      if (!this.#isLookingSoon) this.#schedule(LOOK_MS);
     } catch (error) {
       if (this.#isStopped) return;
+      // Nor do names that have long been asked for in vain put it off.
+      this.#isLookingSoon = true;
       this.#schedule(SOON_MS);
       this.#tellOnce(error);
     }

@@ -31,12 +31,13 @@ export class SessionTokenCarrier {
     const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
     response.writeHead = (...args: unknown[]) => {
       const token = response.headersSent ? undefined : this.#cluster.session.tokenOf(session);
-      if (token !== undefined && token !== brought) this.#write(response, token, args.at(-1));
-      return writeHead(...args);
+      const isNews = token !== undefined && token !== brought;
+      return writeHead(...(isNews ? this.#write(response, token, args) : args));
     };
   }
 
-  #write(response: ServerResponse, token: string, given: unknown): void {
+  /** What to call `writeHead` with instead. */
+  #write(response: ServerResponse, token: string, args: readonly unknown[]): readonly unknown[] {
     response.setHeader(this.#header, token);
     const isEncrypted = response.req.socket !== null && 'encrypted' in response.req.socket;
     const cookie = stringifySetCookie(this.#cookie, token, {
@@ -46,17 +47,30 @@ export class SessionTokenCarrier {
       secure: isEncrypted,
     });
     // Cookies given to `writeHead` itself would take the place of all others.
-    const list = cookiesIn(given);
-    if (list) list.add(cookie);
-    else response.appendHeader('set-cookie', cookie);
+    const headers = withCookie(args.at(-1), cookie);
+    if (headers) return [...args.slice(0, -1), headers];
+    response.appendHeader('set-cookie', cookie);
+    return args;
   }
 }
 
-/** The cookies among headers as `writeHead` takes them, by name. */
-function cookiesIn(headers: unknown): { add(cookie: string): void } | undefined {
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return undefined;
-  const record = headers as Record<string, unknown>;
-  const name = Object.keys(record).find((key) => key.toLowerCase() === 'set-cookie');
-  if (name === undefined) return undefined;
-  return { add: (cookie) => (record[name] = [record[name], cookie].flat()) };
+const isCookie = (name: unknown) => typeof name === 'string' && name.toLowerCase() === 'set-cookie';
+
+/**
+ * Headers as `writeHead` takes them, an object or a list of names and values, with one more cookie; undefined
+ * where they hold none. Those given may be somebody's constant, and stay as they are.
+ */
+function withCookie(headers: unknown, cookie: string): object | undefined {
+  if (typeof headers !== 'object' || headers === null) return undefined;
+  if (Array.isArray(headers)) return withCookieInList(headers, cookie);
+  const found = Object.entries(headers).find(([name]) => isCookie(name));
+  return found && { ...headers, [found[0]]: [found[1], cookie].flat() };
+}
+
+/** All cookies become one entry: Node.js 20 takes only the last of several by one name. */
+function withCookieInList(list: readonly unknown[], cookie: string): readonly unknown[] | undefined {
+  const pairs = Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]] as const);
+  const cookies = pairs.filter(([name]) => isCookie(name)).flatMap(([, value]) => value);
+  if (cookies.length === 0) return undefined;
+  return [...pairs.filter(([name]) => !isCookie(name)).flat(1), 'Set-Cookie', [...cookies, cookie]];
 }

@@ -10,6 +10,7 @@ import { Turns } from './turns.js';
 export class HeldConnection implements ConnectionSource {
   readonly #source: ConnectionSource;
   readonly #turns = new Turns();
+  readonly #atEnd = new Set<() => void>();
   #held: Borrowed | undefined;
   #isEnded = false;
 
@@ -51,7 +52,15 @@ export class HeldConnection implements ConnectionSource {
       this.#held?.taint();
       this.#held?.release();
       this.#held = undefined;
+      for (const task of this.#atEnd) task();
+      this.#atEnd.clear();
     });
+  }
+
+  /** Has something done once it is given back, by whomever; at once where that has happened. */
+  atEnd(task: () => void): void {
+    if (this.#isEnded) task();
+    else this.#atEnd.add(task);
   }
 
   async #take(): Promise<Borrowed> {

@@ -17,6 +17,13 @@ export interface TransactionOptions {
   readonly retry?: number;
 }
 
+export interface StatementTraits {
+  /** Held to reading, though the transaction may write. */
+  readonly mustNotWrite?: boolean;
+  /** The connection keeps something of it behind the transaction. */
+  readonly leavesTraces?: boolean;
+}
+
 /** How many connections may turn out dead at `BEGIN`: of those that were idle, several may have gone at once. */
 const MOST_BEGINS = 4;
 
@@ -55,19 +62,22 @@ export abstract class UnitOfWork {
   }
 
   /**
-   * @param mustNotWrite Held to reading, though the transaction may write.
    * @throws PgMcpError `TRANSACTION_ENDED` after the end; `ACQUIRE_TIMEOUT` behind a nested block that does
    * nothing for so long: it may well wait for this very statement.
    */
-  query<R = Row>(statement: Statement, mustNotWrite = false): Promise<QueryResult<R>> {
+  query<R = Row>(
+    statement: Statement,
+    { mustNotWrite = false, leavesTraces = false }: StatementTraits = {},
+  ): Promise<QueryResult<R>> {
     return this.#inTurn(async () => {
       const borrowed = await this.join();
+      if (leavesTraces) borrowed.taint();
       return mustNotWrite ? queryReadOnlyWithin<R>(borrowed, statement) : borrowed.query<R>(statement);
     });
   }
 
   /** Begins it, if it has not begun, and tells where it runs. */
-  locate(): Promise<Pick<Borrowed, 'node' | 'role' | 'client'>> {
+  locate(): Promise<Pick<Borrowed, 'node' | 'role' | 'client' | 'taint'>> {
     return this.#inTurn(() => this.join());
   }
 

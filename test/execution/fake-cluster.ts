@@ -6,6 +6,8 @@ export interface FakeNode {
   standby: boolean;
   timeline: number;
   replayed: number;
+  /** Of a primary: where it left the timeline before. */
+  forkedAt?: number;
 }
 
 type Answer = (text: string, connection: FakeConnection) => FakeAnswer | Promise<FakeAnswer> | undefined;
@@ -40,7 +42,7 @@ const isOfCatalog = (text: string) => /\bpg_[a-z]+\b|server_version_num/.test(te
 export async function fakeCluster(options: ClusterOptions = {}, random = () => 0): Promise<FakeCluster> {
   const driver = new FakeDriver();
   const clock = new ManualClock();
-  const nodes = {
+  const nodes: FakeCluster['nodes'] = {
     p: { standby: false, timeline: 1, replayed: 0 },
     r1: { standby: true, timeline: 1, replayed: 100 },
     r2: { standby: true, timeline: 1, replayed: 100 },
@@ -79,18 +81,19 @@ export async function fakeCluster(options: ClusterOptions = {}, random = () => 0
   return fake;
 }
 
-function probeRow({ standby, timeline, replayed }: FakeNode) {
+function probeRow({ standby, timeline, replayed, forkedAt }: FakeNode) {
   const position = `0/${replayed.toString(16)}`;
+  const fork = forkedAt === undefined ? null : `0/${forkedAt.toString(16)}`;
   return {
     standby,
-    system_id: 'fake',
+    system_id: '7000000000000000001',
     server_started_at: 'then',
     timeline,
     replay_timeline: standby ? timeline : null,
     insert_lsn: standby ? null : '0/64',
     segment_bytes: 16 * 1024 * 1024,
     received_lsn: standby ? position : null,
-    replayed_lsn: standby ? position : null,
+    replayed_lsn: standby ? position : fork,
     replay_paused: standby ? false : null,
     receiver: standby ? 'streaming' : null,
   };

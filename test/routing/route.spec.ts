@@ -169,6 +169,162 @@ describe('a call', () => {
   });
 });
 
+const onTimeline = (replayTimeline: number) => ({ replayTimeline });
+/** `b` is at 500 and `c` at 400, both known to be on the primary's timeline. */
+const following = () => up().replica('b', 500, onTimeline(1)).replica('c', 400, onTimeline(1));
+const at = (lsn: number, timeline = 1) => ({ timeline, lsn: BigInt(lsn) });
+const bound = (changes: Parameters<typeof read>[0]) => read({ reason: 'read', ...changes });
+const onC = { busy: { b: 9 } };
+
+describe('a read of a session that has written', () => {
+  test.each<[string, () => Scene, Intent, string, object?]>([
+    [
+      'what is not sampled yet',
+      following,
+      bound({ written: 'unsampled' }),
+      'a primary behind-session read-only',
+    ],
+    ['what a replica has, just', following, bound({ written: at(500) }), 'b replica read', onC],
+    ['what all have', following, bound({ written: at(400) }), 'c replica read', onC],
+    ['what no replica has', following, bound({ written: at(501) }), 'a primary behind-session read-only'],
+    [
+      'what only the former replica lacks',
+      following,
+      bound({ written: at(450), stickTo: 'c' }),
+      'b replica read',
+    ],
+    [
+      'what a replica has that has failed it',
+      following,
+      bound({ written: at(500) }),
+      'a primary behind-session read-only',
+      { failed: ['b'] },
+    ],
+    [
+      'where all replicas have failed it',
+      following,
+      bound({ written: at(500) }),
+      'a primary no-replica read-only',
+      { failed: ['b', 'c'] },
+    ],
+    [
+      'where the replicas do not tell their timeline',
+      up,
+      bound({ written: at(1) }),
+      'a primary behind-session read-only',
+    ],
+    [
+      'where the replicas do not tell their position',
+      () =>
+        up()
+          .probed('b', { inRecovery: true, ...onTimeline(1) })
+          .failed('c', 3),
+      bound({ written: at(1) }),
+      'a primary behind-session read-only',
+    ],
+    [
+      'on a timeline that a replica has not come to',
+      () =>
+        up()
+          .primary('a', 600, { timeline: 2 })
+          .replica('b', 900, { timeline: 2, replayTimeline: 1 })
+          .replica('c', 600, { timeline: 2, replayTimeline: 2 }),
+      bound({ written: at(600, 2) }),
+      'c replica read',
+    ],
+    [
+      'on a timeline that its replicas have left',
+      () => following().failed('a', 3).replica('b', 900, onTimeline(2)).replica('c', 900, onTimeline(2)),
+      bound({ written: at(500) }),
+      'nobody: b behind-session, c behind-session',
+    ],
+    [
+      'what no replica has, and would wait',
+      following,
+      bound({ written: at(501), onUnavailable: 'wait' }),
+      'nobody: b behind-session, c behind-session',
+    ],
+    [
+      'what is not sampled yet, and would wait',
+      following,
+      bound({ written: 'unsampled', onUnavailable: 'wait' }),
+      'nobody: b behind-session, c behind-session',
+    ],
+    [
+      'what no replica has, and would fail',
+      following,
+      bound({ written: at(501), onUnavailable: 'fail' }),
+      'nobody: b behind-session, c behind-session',
+    ],
+    [
+      'what one replica has, and would fail',
+      following,
+      bound({ written: at(500), onUnavailable: 'fail' }),
+      'b replica read',
+    ],
+    [
+      'what no replica has, with no primary',
+      () => following().failed('a', 3),
+      bound({ written: at(501) }),
+      'nobody: b behind-session, c behind-session',
+    ],
+    [
+      'what a replica has, with no primary',
+      () => following().failed('a', 3),
+      bound({ written: at(500) }),
+      'b replica read',
+    ],
+    ['ahead of all that is known', following, bound({ written: 'ahead' }), 'nobody: '],
+    [
+      'ahead of all that is known, though it has read from the primary',
+      following,
+      bound({ written: 'ahead', stickTo: 'a' }),
+      'nobody: ',
+    ],
+    [
+      'after it has read from the primary',
+      following,
+      bound({ written: at(501), stickTo: 'a' }),
+      'a primary scope-on-primary read-only',
+    ],
+  ])('%s', (_, scene, intent, decision, circumstances = {}) => {
+    expect(decide(scene(), intent, circumstances)).toBe(decision);
+  });
+});
+
+describe('a scope that has read from the primary, and may leave it', () => {
+  test.each<[string, () => Scene, Intent, string, object?]>([
+    ['for a replica that has as much', following, read({ atLeast: 500n }), 'b replica use-replica', onC],
+    ['for none that has less', following, read({ atLeast: 501n }), 'a primary scope-on-primary read-only'],
+    [
+      'though it would wait for a replica',
+      following,
+      read({ atLeast: 501n, onUnavailable: 'wait' }),
+      'a primary scope-on-primary read-only',
+    ],
+    [
+      'though it would fail without a replica',
+      following,
+      read({ atLeast: 501n, onUnavailable: 'fail' }),
+      'a primary scope-on-primary read-only',
+    ],
+    [
+      'for none that lacks what the session has written',
+      following,
+      read({ atLeast: 500n, written: at(501) }),
+      'a primary scope-on-primary read-only',
+    ],
+    [
+      'with the primary gone and replicas behind',
+      () => following().failed('a', 3),
+      read({ atLeast: 501n }),
+      'nobody: b behind-scope, c behind-scope',
+    ],
+  ])('%s', (_, scene, intent, decision, circumstances = {}) => {
+    expect(decide(scene(), { ...intent, mayLeavePrimary: true } as Intent, circumstances)).toBe(decision);
+  });
+});
+
 describe('a replica is refused', () => {
   test.each<[string, () => Scene, ReplicaDemand, string, string]>([
     ['unseen', () => new Scene(), {}, 'unseen', 'not seen yet'],
@@ -209,6 +365,20 @@ describe('a replica is refused', () => {
       { atLeast: 1n },
       'behind-scope',
       'has not replayed what this scope has seen',
+    ],
+    [
+      'behind the session',
+      following,
+      { written: at(501) },
+      'behind-session',
+      'is not known to have replayed what this session has written',
+    ],
+    [
+      'of which nobody can say whether it has what the session wrote',
+      following,
+      { written: 'unsampled' },
+      'behind-session',
+      'is not known to have replayed what this session has written',
     ],
     [
       'on which the call has failed',
