@@ -22,7 +22,8 @@ export class SessionTokenCarrier {
   /** What the client brings; the header counts before the cookie. */
   tokenIn({ headers }: IncomingMessage): string | undefined {
     const header = headers[this.#header.toLowerCase()];
-    if (typeof header === 'string') return header;
+    // Left empty by a client that has none to send: its cookie still counts.
+    if (typeof header === 'string' && header !== '') return header;
     return headers.cookie === undefined ? undefined : parseCookie(headers.cookie)[this.#cookie];
   }
 
@@ -31,32 +32,43 @@ export class SessionTokenCarrier {
     const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
     response.writeHead = (...args: unknown[]) => {
       const token = response.headersSent ? undefined : this.#cluster.session.tokenOf(session);
-      if (token !== undefined && token !== brought) this.#write(response, token, args.at(-1));
+      if (token === undefined || token === brought) return writeHead(...args);
+      response.setHeader(this.#header, token);
+      const cookie = this.#cookieWith(response, token);
+      const headers = withCookie(args.at(-1), cookie);
+      if (headers !== undefined) return writeHead(...args.slice(0, -1), headers);
+      response.appendHeader('set-cookie', cookie);
       return writeHead(...args);
     };
   }
 
-  #write(response: ServerResponse, token: string, given: unknown): void {
-    response.setHeader(this.#header, token);
+  #cookieWith(response: ServerResponse, token: string): string {
     const isEncrypted = response.req.socket !== null && 'encrypted' in response.req.socket;
-    const cookie = stringifySetCookie(this.#cookie, token, {
+    return stringifySetCookie(this.#cookie, token, {
       path: '/',
       httpOnly: true,
       sameSite: 'lax',
       secure: isEncrypted,
     });
-    // Cookies given to `writeHead` itself would take the place of all others.
-    const list = cookiesIn(given);
-    if (list) list.add(cookie);
-    else response.appendHeader('set-cookie', cookie);
   }
 }
 
-/** The cookies among headers as `writeHead` takes them, by name. */
-function cookiesIn(headers: unknown): { add(cookie: string): void } | undefined {
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return undefined;
-  const record = headers as Record<string, unknown>;
-  const name = Object.keys(record).find((key) => key.toLowerCase() === 'set-cookie');
+/**
+ * Headers as `writeHead` takes them, with one cookie more; undefined where they have none: those of the response
+ * count then. A copy, since the caller may use the same ones for other answers.
+ */
+function withCookie(headers: unknown, cookie: string): unknown {
+  if (typeof headers !== 'object' || headers === null) return undefined;
+  if (Array.isArray(headers)) {
+    // Names and values in turns; of a name that comes twice the last may count alone.
+    const place = headers.findLastIndex((name, index) => index % 2 === 0 && isSetCookie(name));
+    return place < 0 ? undefined : headers.with(place + 1, [headers[place + 1], cookie].flat());
+  }
+  const name = Object.keys(headers).find(isSetCookie);
   if (name === undefined) return undefined;
-  return { add: (cookie) => (record[name] = [record[name], cookie].flat()) };
+  return { ...headers, [name]: [(headers as Record<string, unknown>)[name], cookie].flat() };
+}
+
+function isSetCookie(name: unknown): boolean {
+  return typeof name === 'string' && name.toLowerCase() === 'set-cookie';
 }
