@@ -5,6 +5,7 @@ import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/
 import type { ClusterSettings } from './config/settings.js';
 import { describeError, PgMcpError } from './errors.js';
 import { checkReplicaOptions, Demands } from './execution/demands.js';
+import { detached } from './execution/detached.js';
 import { Dispatcher } from './execution/dispatcher.js';
 import { judgeHealth, type ClusterHealth } from './execution/health.js';
 import { KeptTexts } from './execution/kept-texts.js';
@@ -55,7 +56,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   constructor(settings: ClusterSettings, parts: ClusterParts = {}) {
-    const { name = 'default', clock = systemClock, driver = pgDriver, random = Math.random } = parts;
+    const { name = 'default', random = Math.random } = parts;
+    const { clock, driver } = detached(parts.clock ?? systemClock, parts.driver ?? pgDriver);
     this.name = name;
     this.#settings = settings;
     this.#clock = clock;

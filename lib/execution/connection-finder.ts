@@ -1,14 +1,16 @@
 import type { NodeLoads } from '../balancing/node-loads.js';
-import type { Clock } from '../clock.js';
+import { patiently, type Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
 import { route, whyNoPrimary, type Decision } from '../routing/route.js';
 import type { Borrowed } from '../session/borrowed.js';
+import type { Session } from '../session/session.js';
 import type { Monitor } from '../topology/monitor.js';
 import type { NodeState, Topology } from '../topology/topology.js';
 import {
+  floorIsReached,
   floorOf,
   intentOf,
   misfitOf,
@@ -33,17 +35,27 @@ export interface FinderParts {
   readonly loads: NodeLoads;
 }
 
+/** For so long writes have positions asked for, after the last read that depends on them. */
+const BOUND_READERS_MS = 60_000;
+
 export type Chosen = Extract<Decision, { node: NodeState }>;
 
 /** Finds a connection for a call: decides by the topology of the moment, waits where that helps, tries the next node. */
 export class ConnectionFinder {
   readonly #parts: FinderParts;
   #turn = 0;
+  #boundReadAt: number;
   #hasWarnedOfPath = false;
   #state: 'new' | 'open' | 'closed' = 'new';
 
   constructor(parts: FinderParts) {
     this.#parts = parts;
+    this.#boundReadAt = parts.clock.now();
+  }
+
+  /** Somebody has of late read what must have what its session has written: so positions will be asked for. */
+  get hasBoundReaders(): boolean {
+    return this.#parts.clock.now() - this.#boundReadAt < BOUND_READERS_MS;
   }
 
   /** Takes calls; they wait for a primary to be found. */
@@ -103,7 +115,7 @@ export class ConnectionFinder {
     const { clock, monitor } = this.#parts;
     const decide = (topology: Topology) => this.#route(topology, demand, ordeal.failed);
     const mayWait = !(demand.target === 'replica' && demand.onUnavailable === 'fail');
-    if (demand.target === 'replica') await this.#lookAhead(demand);
+    if (demand.target === 'replica') await this.#lookAhead(demand, deadline);
     let chosen = this.chooseNow(demand, ordeal);
     while (!chosen && mayWait) {
       const suits = (topology: Topology) => decide(topology).node !== undefined;
@@ -153,6 +165,7 @@ export class ConnectionFinder {
   #route(topology: Topology, demand: Demand, failed: Ordeal['failed']): Decision {
     const { settings, clock, random, pools, monitor, loads } = this.#parts;
     const now = clock.now();
+    if (demand.target === 'replica' && demand.isBound) this.#boundReadAt = now;
     const decision = route(topology, intentOf(demand, topology), {
       settings: settings.routing,
       chance: { random, nextTurn: () => this.#turn++ },
@@ -175,13 +188,33 @@ export class ConnectionFinder {
    * Another process has heard of a newer timeline: this one looks once. A session that was ahead of what is found
    * then belongs to a life that the cluster has left, as after a restore.
    */
-  async #lookAhead({ session, isBound }: ReplicaDemand): Promise<void> {
-    const { monitor, tally } = this.#parts;
+  async #lookAhead({ session, isBound }: ReplicaDemand, deadline: number): Promise<void> {
+    const { monitor, tally, clock } = this.#parts;
     if (!isBound || !session.isMarked || floorOf(session, monitor.topology) !== 'ahead') return;
-    await monitor.probeAllAnew();
-    if (floorOf(session, monitor.topology) !== 'ahead' || monitor.topology.primary === undefined) return;
+    await patiently(clock, monitor.probeAllAnew(), Math.max(0, deadline - clock.now()));
+    const { topology } = monitor;
+    // One that did not answer may be the one that was promoted.
+    const haveAllAnswered =
+      topology.primary !== undefined && topology.nodes.every(({ failures }) => failures === 0);
+    if (!haveAllAnswered || floorOf(session, topology) !== 'ahead') return;
     session.forgetAhead(monitor.topology.newestTimeline);
     tally.ignoredToken('forked');
+  }
+
+  /** @throws PgMcpError `CONSISTENCY_UNAVAILABLE` after `acquire_timeout`. */
+  async untilReplayed(node: string, session: Session): Promise<void> {
+    const { monitor, settings } = this.#parts;
+    const has = (topology: Topology) => {
+      const found = floorIsReached(session, topology, node);
+      if (!found) monitor.sampleSoon();
+      return found;
+    };
+    if (await monitor.until(has, settings.pool.acquireTimeoutMs)) return;
+    throw new PgMcpError(
+      'CONSISTENCY_UNAVAILABLE',
+      `${node}, whose connection is held, is not known to have what this session has written`,
+      { safeToRetry: true },
+    );
   }
 
   async #acquire(chosen: Chosen, timeoutMs: number): Promise<PooledConnection> {

@@ -1,5 +1,6 @@
 import type { Lsn } from '../lsn.js';
 import type { ServerIdentity } from '../pool/driver.js';
+import { hasReplayed } from '../routing/candidates.js';
 import type { Intent } from '../routing/route.js';
 import type { Session } from '../session/session.js';
 import type { Stickiness } from '../session/stickiness.js';
@@ -65,6 +66,13 @@ export function floorOf(session: Session, { samples, newestTimeline }: Topology)
       return sample?.timeline === newestTimeline ? sample : undefined;
     },
   });
+}
+
+/** Whether a replica is known to have what a session has written. */
+export function floorIsReached(session: Session, topology: Topology, node: string): boolean {
+  const floor = floorOf(session, topology);
+  if (floor === undefined) return true;
+  return floor !== 'ahead' && hasReplayed(nodeOf(topology, node)?.facts, floor);
 }
 
 /**

@@ -53,6 +53,16 @@ export class Demands {
       : { target: 'primary', reason: 'use-master' };
   }
 
+  /** Of a transaction that only reads, and that nothing decorates. */
+  ofUndecoratedReads(session: Session): Demand {
+    return this.#ofRead(session, this.#parts.settings.consistency);
+  }
+
+  /** Whether reads on a connection that is held must have what their session has written. */
+  isBound({ replica }: Scope): boolean {
+    return (replica?.consistency ?? this.#parts.settings.consistency) === 'session';
+  }
+
   #ofUndecorated(session: Session, text: string, found: Unpinned, given: Consistency | undefined): Demand {
     const { settings, clock, keptTexts, shadow } = this.#parts;
     const { routing } = settings;
@@ -65,6 +75,10 @@ export class Demands {
     if (consistency === 'strong') return primary('strong', session, found);
     const kept = keptTexts.reasonFor(text, clock.now());
     if (kept !== undefined) return primary(kept, session, found);
+    return this.#ofRead(session, consistency);
+  }
+
+  #ofRead(session: Session, consistency: Consistency): Demand {
     return {
       target: 'replica',
       reason: 'read',
@@ -135,6 +149,25 @@ export function refuseWrite(found: StatementClass): void {
   throw new PgMcpError(
     'WRITE_ON_REPLICA',
     `a read-only scope can't write: ${found.detail} (${found.reason}); use @UseMaster() or useMaster() for it`,
+    { safeToRetry: true, reason: found.reason },
+  );
+}
+
+/** What takes a connection out of its read-only mode: said outright, or by going back to how it began. */
+const ESCAPES = /\b(read\s+write|read_only|(reset|discard)\s+all)\b/i;
+
+/**
+ * A connection that is held to reading stays so.
+ *
+ * @throws PgMcpError `WRITE_ON_REPLICA`.
+ */
+export function refuseEscape(found: StatementClass, text: string): void {
+  const isOfSession =
+    found.kind === 'session' || (found.kind === 'primary' && found.reason === 'session-state');
+  if (!isOfSession || !ESCAPES.test(text)) return;
+  throw new PgMcpError(
+    'WRITE_ON_REPLICA',
+    `a read-only scope stays read-only: ${found.detail} (${found.reason}); use @UseMaster() or useMaster()`,
     { safeToRetry: true, reason: found.reason },
   );
 }

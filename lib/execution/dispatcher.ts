@@ -106,7 +106,17 @@ export class Dispatcher {
   /** Something that may have written for a session has ended on the primary. */
   wrote(session: Session): void {
     session.wrote(this.#parts.clock.now());
-    this.#parts.monitor.sampleSoon();
+    if (this.#finder.hasBoundReaders) this.#parts.monitor.sampleSoon(true);
+  }
+
+  /**
+   * Waits until a replica is known to have what a session has written; on a connection that is held, there is no
+   * other to go to.
+   *
+   * @throws PgMcpError `CONSISTENCY_UNAVAILABLE` after `acquire_timeout`.
+   */
+  untilReplayed(node: string, session: Session): Promise<void> {
+    return session.isMarked ? this.#finder.untilReplayed(node, session) : Promise.resolve();
   }
 
   /**

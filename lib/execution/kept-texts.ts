@@ -9,6 +9,8 @@ interface Record {
 }
 
 const MOST_TEXTS = 500;
+/** In characters: what is longer is not remembered. */
+const LONGEST = 10_000;
 const CONFLICTS = 3;
 const CONFLICTS_WITHIN_MS = 60_000;
 const KEPT_MS = 60_000;
@@ -44,6 +46,7 @@ export class KeptTexts {
   }
 
   #put(text: string, record: Record): void {
+    if (text.length > LONGEST) return;
     // The oldest goes first.
     this.#records.delete(text);
     this.#records.set(text, record);

@@ -1,60 +1,109 @@
+import type { Clock } from '../clock.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { StatementClass } from '../routing/statement/statement-class.js';
+import type { Deeds } from '../session/deeds.js';
 import type { HeldConnection } from '../session/held-connection.js';
 import { explainRefusedWrite } from '../session/read-only.js';
-import type { Deeds, Scope } from '../session/scope.js';
+import type { Scope } from '../session/scope.js';
 import type { Session } from '../session/session.js';
 import { UnitOfWork } from '../session/transaction.js';
-import { mayWrite, refuseTransactionControl, refuseWrite } from './demands.js';
+import { mayWrite, refuseEscape, refuseTransactionControl, refuseWrite } from './demands.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { StatementClasses } from './statement-classes.js';
 
 /** For whom a statement runs on a connection that is held. */
 export interface Pin {
   readonly route: Scope['route'];
-  readonly session: Session;
+  /** Who must see what it writes: the caller's session, and that which took the connection. */
+  readonly sessions: readonly Session[];
+  /** What it reads must have what these have written. */
+  readonly isBound: boolean;
   /** Of the transaction, where it runs in one. */
   readonly deeds?: Deeds | undefined;
 }
 
+export interface PinnedCallsParts {
+  readonly dispatcher: Dispatcher;
+  readonly classes: StatementClasses;
+  readonly clock: Clock;
+}
+
 /** Statements that have their connection already: in a transaction, a lease, a scope that holds one. */
 export class PinnedCalls {
-  readonly #dispatcher: Dispatcher;
-  readonly #classes: StatementClasses;
+  readonly #parts: PinnedCallsParts;
 
-  constructor({ dispatcher, classes }: { dispatcher: Dispatcher; classes: StatementClasses }) {
-    this.#dispatcher = dispatcher;
-    this.#classes = classes;
+  constructor(parts: PinnedCallsParts) {
+    this.#parts = parts;
   }
 
   async query<R = Row>(
     on: UnitOfWork | HeldConnection,
     statement: Statement,
-    { route, session, deeds }: Pin,
+    pin: Pin,
   ): Promise<QueryResult<R>> {
-    const found = this.#classes.classify(statement.text);
-    if (route === 'replica') refuseWrite(found);
-    if (!(on instanceof UnitOfWork)) {
-      const running = explained(route, on.query<R>(statement));
-      return this.tellEnd(found, running, route === 'replica' ? undefined : session);
-    }
-    refuseTransactionControl(found);
-    if (deeds) {
-      deeds.mayHaveWritten ||= mayWrite(found);
-      deeds.hasChangedDefinitions ||= definesForOthers(found);
-    }
-    const traits = { mustNotWrite: route === 'replica', leavesTraces: outlivesTransaction(found) };
-    return explained(route, on.query<R>(statement, traits));
+    const found = this.#parts.classes.classify(statement.text);
+    if (pin.route === 'replica') refuseWrite(found);
+    if (pin.route === 'replica' || pin.deeds?.isReadOnly === true) refuseEscape(found, statement.text);
+    const running =
+      on instanceof UnitOfWork
+        ? this.#queryIn<R>(on, statement, pin, found)
+        : this.#queryOn<R>(on, statement, pin, found);
+    return explained(pin.route, running);
   }
 
-  /** Has the end of a statement noted where it matters. */
-  async tellEnd<T>(found: StatementClass, running: Promise<T>, session?: Session): Promise<T> {
-    try {
-      return await running;
-    } finally {
-      if (session && mayWrite(found)) this.#dispatcher.wrote(session);
-      if (definesForOthers(found)) this.#classes.ran(found);
+  #queryIn<R>(
+    unit: UnitOfWork,
+    statement: Statement,
+    { route, sessions, deeds }: Pin,
+    found: StatementClass,
+  ): Promise<QueryResult<R>> {
+    refuseTransactionControl(found);
+    if (deeds) {
+      deeds.needsPrimary ||= found.kind === 'primary';
+      deeds.hasChangedDefinitions ||= definesForOthers(found);
     }
+    return unit.query<R>(statement, {
+      mustNotWrite: route === 'replica',
+      leavesTraces: outlivesTransaction(found),
+      willRunOn: (role) => {
+        if (role === 'replica' || !mayWrite(found)) return;
+        for (const session of sessions) deeds?.writesFor(session, () => this.#parts.clock.now());
+      },
+    });
+  }
+
+  async #queryOn<R>(
+    held: HeldConnection,
+    statement: Statement,
+    { sessions, isBound }: Pin,
+    found: StatementClass,
+  ): Promise<QueryResult<R>> {
+    const borrowed = await held.borrow();
+    try {
+      if (borrowed.role === 'replica' && isBound) {
+        for (const session of sessions) await this.#parts.dispatcher.untilReplayed(borrowed.node, session);
+      }
+      return await borrowed.query<R>(statement);
+    } finally {
+      borrowed.release();
+      if (borrowed.role === 'primary' && mayWrite(found)) {
+        for (const session of sessions) this.#parts.dispatcher.wrote(session);
+      }
+      if (definesForOthers(found)) this.#parts.classes.ran(found);
+    }
+  }
+}
+
+/** Has the end of a statement noted that may have changed what names mean. */
+export async function tellEnd<T>(
+  classes: StatementClasses,
+  found: StatementClass,
+  running: Promise<T>,
+): Promise<T> {
+  try {
+    return await running;
+  } finally {
+    if (definesForOthers(found)) classes.ran(found);
   }
 }
 

@@ -3,6 +3,7 @@ import { codeOf } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed, ConnectionSource } from '../session/borrowed.js';
 import { carry, type OpenScope } from '../session/carry.js';
+import { Deeds } from '../session/deeds.js';
 import { HeldConnection } from '../session/held-connection.js';
 import { Lease } from '../session/lease.js';
 import { Patience } from '../session/patience.js';
@@ -12,7 +13,6 @@ import {
   RequestScope,
   type Holder,
   type Owned,
-  type Deeds,
   type PrimaryOptions,
   type ReplicaOptions,
   type Scope,
@@ -23,7 +23,7 @@ import { Transaction, type TransactionOptions, type UnitOfWork } from '../sessio
 import type { Dispatcher } from './dispatcher.js';
 import type { Demand } from './demand.js';
 import type { Demands } from './demands.js';
-import { PinnedCalls, type Pin } from './pinned-calls.js';
+import { PinnedCalls, tellEnd, type Pin } from './pinned-calls.js';
 import type { StatementClasses } from './statement-classes.js';
 import type { Tally } from './tally.js';
 
@@ -63,7 +63,7 @@ export class ScopedCalls {
     const found = classes.classify(statement.text);
     const demand = demands.ofStatement(scope, this.#sessionOf(scope), statement, found);
     const running = dispatcher.query<R>(demand, statement);
-    return found.changesCatalog ? this.#pinned.tellEnd(found, running) : running;
+    return found.changesCatalog ? tellEnd(classes, found, running) : running;
   }
 
   /** The session that calls here belong to. */
@@ -159,15 +159,14 @@ export class ScopedCalls {
 
   #openTransaction(options: TransactionOptions): OpenScope {
     const outer = this.#scope;
-    const unit = outer.transaction?.nest(options) ?? this.#begin(outer, options);
-    const deeds = outer.deeds ?? { mayHaveWritten: false, hasChangedDefinitions: false };
+    const deeds = outer.deeds ?? new Deeds(options.readOnly === true);
+    const unit = outer.transaction?.nest(options) ?? this.#begin(outer, options, deeds);
     const finish = keptBy(outer.request, unit);
-    const session = this.#sessionOf(outer);
     const end = async (how: () => Promise<void>) => {
       try {
         await finish(how);
       } finally {
-        if (!outer.transaction && options.readOnly !== true) this.#didAll(deeds, session);
+        if (!outer.transaction) this.#didAll(deeds);
       }
     };
     return {
@@ -178,31 +177,32 @@ export class ScopedCalls {
     };
   }
 
-  /** A transaction has ended; whether it committed may not be known. */
-  #didAll({ mayHaveWritten, hasChangedDefinitions }: Deeds, session: Session): void {
-    if (mayHaveWritten) this.#parts.dispatcher.wrote(session);
-    if (hasChangedDefinitions) this.#parts.classes.ran({ kind: 'primary', reason: 'ddl' });
+  #didAll(deeds: Deeds): void {
+    for (const session of deeds.end()) this.#parts.dispatcher.wrote(session);
+    if (deeds.hasChangedDefinitions) this.#parts.classes.ran({ kind: 'primary', reason: 'ddl' });
   }
 
-  #begin(outer: Scope, options: TransactionOptions): Transaction {
+  #begin(outer: Scope, options: TransactionOptions, deeds: Deeds): Transaction {
     const { clock, acquireTimeoutMs } = this.#parts;
-    return new Transaction(this.#sourceFor(outer, options), options, new Patience(clock, acquireTimeoutMs));
+    const source = this.#sourceFor(outer, options, deeds);
+    return new Transaction(source, options, new Patience(clock, acquireTimeoutMs));
   }
 
   /**
    * A transaction that only reads runs on a replica, unless its scope says otherwise; every other on the primary,
    * as a serializable one must (manual, section 13.2.3).
    */
-  #sourceFor(outer: Scope, { readOnly, isolation }: TransactionOptions): ConnectionSource {
+  #sourceFor(outer: Scope, { readOnly, isolation }: TransactionOptions, deeds: Deeds): ConnectionSource {
     const isRead = readOnly === true && isolation !== 'serializable';
-    const route = isRead && this.#mayReadFromReplica(outer) ? 'replica' : 'primary';
+    const route = isRead && outer.route === 'replica' ? 'replica' : 'primary';
     if (outer.held && outer.route === route) return outer.held;
+    const { dispatcher, demands } = this.#parts;
     const demand = this.#demandOf(outer, route);
-    return { borrow: () => this.#parts.dispatcher.borrow(demand) };
-  }
-
-  #mayReadFromReplica({ route }: Scope): boolean {
-    return route === undefined ? this.#parts.demands.readsFromReplicas : route === 'replica';
+    if (!isRead || outer.route !== undefined || !demands.readsFromReplicas)
+      return { borrow: () => dispatcher.borrow(demand) };
+    const reads = demands.ofUndecoratedReads(this.#sessionOf(outer));
+    // It is borrowed for the first statement, which may be none for a replica.
+    return { borrow: () => dispatcher.borrow(deeds.needsPrimary ? demand : reads) };
   }
 
   #demandOf(scope: Scope, route: Route): Demand {
@@ -227,7 +227,8 @@ export class ScopedCalls {
       query: (statement) => this.#pinned.query(this.#blockWithin(transaction) ?? transaction, statement, pin),
       takeClient: () => {
         located.taint();
-        if (pin.deeds) pin.deeds.mayHaveWritten = true;
+        const now = () => this.#parts.clock.now();
+        if (role === 'primary') for (const session of pin.sessions) pin.deeds?.writesFor(session, now);
         return client;
       },
       release: async () => {},
@@ -238,37 +239,46 @@ export class ScopedCalls {
     const borrowed: Borrowed = await held.borrow();
     borrowed.release();
     const { node, role, client } = borrowed;
-    const session = this.#sessionOf(this.#scope);
-    let endWrite: (() => void) | undefined;
-    const writesNoMore = () => {
-      endWrite?.();
-      endWrite = undefined;
-    };
+    const scope = this.#scope;
+    const taker = this.#sessionOf(scope);
+    const isBound = this.#parts.demands.isBound(scope);
+    let isClientTaken = false;
     return new Lease({
       node,
       role,
       query: (statement) => {
         const block = this.#blockWithin(held);
-        const pin = block ? { ...this.#pinOf(this.#scope), route } : { route, session };
+        const caller = this.#scope;
+        // It may have been taken long before, in another session than that of who uses it now.
+        const sessions = [...new Set([taker, this.#sessionOf(caller)])];
+        const pin = { route, sessions, isBound, deeds: block ? caller.deeds : undefined };
         return this.#pinned.query(block ?? held, statement, pin);
       },
       takeClient: () => {
-        // What is done with it passes by us: until it is given back, it may write at any time.
-        if (route === 'primary' && !endWrite) {
-          endWrite = session.openWrite(() => this.#parts.clock.now());
-          held.atEnd(writesNoMore);
-        }
+        if (role === 'primary' && !isClientTaken) this.#writesUnseen(taker, held);
+        isClientTaken = true;
         return client;
       },
-      release: async () => {
-        await release();
-        writesNoMore();
-      },
+      release,
+    });
+  }
+
+  /** What is done with a `pg.Client` passes by us: until that is given back, it may write at any time. */
+  #writesUnseen(session: Session, held: HeldConnection): void {
+    const { clock, classes, dispatcher } = this.#parts;
+    // All others of the process would wait for a client that listens for as long as the process runs.
+    const ended = session === this.#processSession ? () => {} : session.openWrite(() => clock.now());
+    dispatcher.wrote(session);
+    held.atEnd(() => {
+      ended();
+      dispatcher.wrote(session);
+      classes.ran({ kind: 'unseen' });
     });
   }
 
   #pinOf(scope: Scope): Pin {
-    return { route: scope.route, session: this.#sessionOf(scope), deeds: scope.deeds };
+    const isBound = this.#parts.demands.isBound(scope);
+    return { route: scope.route, sessions: [this.#sessionOf(scope)], isBound, deeds: scope.deeds };
   }
 
   /**

@@ -67,8 +67,11 @@ export class Sessions {
     const { clock, monitor, tally } = this.#parts;
     const ignored = found ? whyIgnored(found, monitor.topology) : 'invalid';
     if (!found || ignored) tally.ignoredToken(ignored ?? 'invalid');
-    else if (found.lsn === undefined) session.wrote(clock.now());
-    else session.reached({ timeline: found.timeline, lsn: found.lsn });
+    else {
+      // Without a position it tells of the timeline all the same.
+      session.reached({ timeline: found.timeline, lsn: found.lsn ?? 0n });
+      if (found.lsn === undefined) session.wrote(clock.now());
+    }
     return session;
   }
 

@@ -22,6 +22,8 @@ export interface ShadowReport {
 }
 
 const MOST_TEXTS = 1_000;
+/** In characters; what is longer is cut. */
+const LONGEST = 2_000;
 
 /** Counts where undecorated calls would have gone. */
 export class ShadowCount {
@@ -29,7 +31,8 @@ export class ShadowCount {
   #replica = 0;
   #primary = 0;
 
-  saw(text: string, found: StatementClass): void {
+  saw(whole: string, found: StatementClass): void {
+    const text = whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
     if (found.kind === 'read') this.#replica++;
     else this.#primary++;
     const known = this.#texts.get(text);

@@ -32,9 +32,8 @@ export class StatementClasses {
   #classifier: Classifier | undefined;
   #refreshing: Promise<void> | undefined;
   #isRefreshWanted = false;
-  /** How many definitions this process has changed, now and when the catalog in use was read. */
+  /** How many definitions this process has changed. */
   #changes = 0;
-  #changesRead = 0;
   #look: Timer | undefined;
   #isLookingSoon = false;
   #lookedAt = -Infinity;
@@ -73,7 +72,7 @@ export class StatementClasses {
     if (kind === 'primary' && reason === 'ddl') {
       // Until they are read, names may mean anything.
       this.#changes++;
-      this.#classifier?.forget();
+      this.#classifier?.doubt();
       this.#lookSoon(0);
     } else this.#lookSoon();
   }
@@ -100,23 +99,19 @@ export class StatementClasses {
     while (this.#isRefreshWanted && !this.#isStopped) {
       this.#isRefreshWanted = false;
       this.#lookedAt = this.#parts.clock.now();
-      const known = classifier.catalog;
-      const fingerprint = known && (await readFingerprint(this.#parts.primary));
+      const { catalog: known } = classifier;
       const changes = this.#changes;
-      if (known && fingerprint === known.fingerprint && changes === this.#changesRead) {
-        // What asks again and again for names that are nowhere asks less and less often.
-        this.#gapMs = Math.min(this.#gapMs * 2, LOOK_MS);
-        continue;
-      }
-      const catalog = await loadCatalog(this.#parts.primary, known);
-      this.#gapMs = SOON_MS;
+      const isSame = known && (await readFingerprint(this.#parts.primary)) === known.fingerprint;
+      const catalog = isSame ? known : await loadCatalog(this.#parts.primary, known);
+      // What was read may be from before a change of our own.
       if (changes !== this.#changes) {
-        // What was read may be from before the change.
         this.#isRefreshWanted = true;
         continue;
       }
-      this.#changesRead = changes;
-      classifier.use(catalog);
+      // What asks again and again for names that are nowhere asks less and less often.
+      this.#gapMs = isSame ? Math.min(this.#gapMs * 2, LOOK_MS) : SOON_MS;
+      if (isSame) classifier.trust();
+      else classifier.use(catalog);
     }
   }
 

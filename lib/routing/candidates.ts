@@ -71,10 +71,9 @@ function refuse(
       detail: `follows timeline ${timeline}, but the cluster is on ${newestTimeline}`,
     };
   }
-  const behind = lag && `${formatDuration(lag.ms)} and ${lag.bytes} bytes behind`;
-  if (isLagging) return { reason: 'lagging', detail: behind ?? '' };
+  if (isLagging) return { reason: 'lagging', detail: behind(lag) ?? '' };
   if (demand.maxLagMs !== undefined && !(lag && lag.ms <= demand.maxLagMs)) {
-    return { reason: 'max-lag', detail: behind ?? 'its lag is unknown' };
+    return { reason: 'max-lag', detail: behind(lag) ?? 'its lag is unknown' };
   }
   if (
     demand.atLeast !== undefined &&
@@ -91,8 +90,12 @@ function refuse(
   return undefined;
 }
 
+function behind(lag: NodeState['lag']): string | undefined {
+  return lag && `${formatDuration(lag.ms)} and ${lag.bytes} bytes behind`;
+}
+
 /** A position counts on its own timeline only: a standby that was left behind has other records there. */
-function hasReplayed(facts: NodeState['facts'], written: WalPosition | 'unsampled'): boolean {
+export function hasReplayed(facts: NodeState['facts'], written: WalPosition | 'unsampled'): boolean {
   if (written === 'unsampled' || facts?.replayedLsn === undefined) return false;
   return facts.replayTimeline === written.timeline && facts.replayedLsn >= written.lsn;
 }

@@ -28,6 +28,7 @@ export class Classifier {
   readonly #accountsDiffer: boolean;
   #catalog: Catalog | undefined;
   #judge: NameJudge | undefined;
+  #isInDoubt = false;
 
   private constructor({ safeFunctions = [], accountsDiffer = false, cache = CACHE }: ClassifierOptions) {
     this.#safeFunctions = new Set(safeFunctions);
@@ -53,19 +54,25 @@ export class Classifier {
       accountsDiffer: this.#accountsDiffer,
     });
     this.#cache.clear();
+    this.#isInDoubt = false;
   }
 
-  /** Knows no name until the next catalog. */
-  forget(): void {
-    this.#judge = undefined;
-    this.#cache.clear();
+  /** Has every statement go to the primary until there is a new catalog, or the old one turns out to hold. */
+  doubt(): void {
+    this.#isInDoubt = true;
+  }
+
+  /** The catalog holds. */
+  trust(): void {
+    this.#isInDoubt = false;
   }
 
   /** Never throws: what can't be understood is for the primary. */
   classify(text: string): StatementClass {
+    if (this.#isInDoubt) return this.#decide(text, undefined);
     const known = this.#cache.get(text);
     if (known !== undefined) return known;
-    const found = this.#decide(text);
+    const found = this.#decide(text, this.#judge);
     this.#cache.set(text, found);
     return found;
   }
@@ -78,7 +85,7 @@ export class Classifier {
     });
   }
 
-  #decide(text: string): StatementClass {
+  #decide(text: string, judge: NameJudge | undefined): StatementClass {
     if (text.length > LONGEST)
       return { ...primary('too-long', `${text.length} characters`, true), changesCatalog: true };
     // The parser reads literals by the standard; a server may be set to read them otherwise.
@@ -91,28 +98,24 @@ export class Classifier {
       const statements = parseStatements(text);
       if (statements.length === 0)
         return { ...primary('empty', 'no statement', false), changesCatalog: false };
-      return this.#judgeAll(statements);
+      return judgeAll(statements, judge);
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       return { ...primary('not-parsed', detail, true), changesCatalog: true };
     }
   }
+}
 
-  #judgeAll(statements: readonly Node[]): StatementClass {
-    const readings = statements.map(readStatement);
-    const changesCatalog = readings.some((reading) => reading.changesCatalog);
-    if (isWholeTransaction(statements))
-      return { ...primary('transaction', 'a whole transaction in one text', true), changesCatalog };
-    const judge = this.#judge;
-    const obstacles = judge
-      ? readings.flatMap((reading) => judge.judge(reading))
-      : [
-          ...readings.flatMap((reading) => reading.obstacles),
-          primary('unknown-name', 'no catalog yet', true),
-        ];
-    const found = strictest(obstacles);
-    return found ? { ...found, changesCatalog } : { kind: 'read', changesCatalog: false };
-  }
+function judgeAll(statements: readonly Node[], judge: NameJudge | undefined): StatementClass {
+  const readings = statements.map(readStatement);
+  const changesCatalog = readings.some((reading) => reading.changesCatalog);
+  if (isWholeTransaction(statements))
+    return { ...primary('transaction', 'a whole transaction in one text', true), changesCatalog };
+  const obstacles = judge
+    ? readings.flatMap((reading) => judge.judge(reading))
+    : [...readings.flatMap((reading) => reading.obstacles), primary('unknown-name', 'no catalog yet', true)];
+  const found = strictest(obstacles);
+  return found ? { ...found, changesCatalog } : { kind: 'read', changesCatalog: false };
 }
 
 function primary(

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Duration } from '../duration.js';
 import type { Consistency } from '../query.js';
+import type { Deeds } from './deeds.js';
 import type { HeldConnection } from './held-connection.js';
 import { Session } from './session.js';
 import type { Stickiness } from './stickiness.js';
@@ -75,18 +76,12 @@ export interface Scope {
   readonly held?: HeldConnection;
   /** Inside a transaction everything joins it. */
   readonly transaction?: UnitOfWork;
-  /** What was done in it so far. */
+  /** What that has done so far. */
   readonly deeds?: Deeds;
   readonly request?: RequestScope;
   /** Whose writes its reads see; without one, the process has one for all. */
   readonly session?: Session;
   readonly owner?: object;
-}
-
-/** What a transaction has done, for when it commits. */
-export interface Deeds {
-  mayHaveWritten: boolean;
-  hasChangedDefinitions: boolean;
 }
 
 export const NO_SCOPE: Scope = {};

@@ -1,3 +1,4 @@
+import type { Role } from '../config/settings.js';
 import { ConnectionLostError, PgMcpError } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed, ConnectionSource } from './borrowed.js';
@@ -22,6 +23,8 @@ export interface StatementTraits {
   readonly mustNotWrite?: boolean;
   /** The connection keeps something of it behind the transaction. */
   readonly leavesTraces?: boolean;
+  /** Told where it will run, before it does. */
+  readonly willRunOn?: (role: Role) => void;
 }
 
 /** How many connections may turn out dead at `BEGIN`: of those that were idle, several may have gone at once. */
@@ -67,11 +70,12 @@ export abstract class UnitOfWork {
    */
   query<R = Row>(
     statement: Statement,
-    { mustNotWrite = false, leavesTraces = false }: StatementTraits = {},
+    { mustNotWrite = false, leavesTraces = false, willRunOn }: StatementTraits = {},
   ): Promise<QueryResult<R>> {
     return this.#inTurn(async () => {
       const borrowed = await this.join();
       if (leavesTraces) borrowed.taint();
+      willRunOn?.(borrowed.role);
       return mustNotWrite ? queryReadOnlyWithin<R>(borrowed, statement) : borrowed.query<R>(statement);
     });
   }

@@ -115,9 +115,12 @@ export class Monitor {
     });
   }
 
-  /** Has the nodes that are up tell their positions, within 20 ms; calls meanwhile share that. */
-  sampleSoon(): void {
-    this.#sampler.wanted();
+  /**
+   * Has the nodes that are up tell their positions, within 20 ms; calls meanwhile share that, and where they bring
+   * nothing new they wait longer.
+   */
+  sampleSoon(isNews = false): void {
+    this.#sampler.wanted(isNews);
   }
 
   /** Probes one node by a probe that begins after the call. */
@@ -142,13 +145,15 @@ export class Monitor {
   }
 
   /** The primary first: what a replica says then may have what the primary has said. */
-  async #sample(): Promise<void> {
-    const { nodes, primary } = this.#topology;
+  async #sample(): Promise<boolean> {
+    const before = this.#topology;
+    const { nodes, primary } = before;
     const names = nodes.filter(({ health }) => health === 'up').map(({ name }) => name);
     if (primary !== undefined && names.includes(primary)) await this.probeAnew(primary);
     const replicas = names.filter((name) => name !== primary);
     // One that hangs must not keep the others' positions from being seen.
     if (replicas.length > 0) await Promise.race(replicas.map((name) => this.probeNow(name)));
+    return replicas.some((name) => replayed(this.#topology, name) !== replayed(before, name));
   }
 
   #take(observation: Observation): void {
@@ -175,4 +180,8 @@ export class Monitor {
     const spread = 1 + JITTER * (2 * this.#options.random() - 1);
     watch.timer = this.#options.clock.setTimer(() => void this.probeNow(node), interval * spread, true);
   }
+}
+
+function replayed(topology: Topology, node: string) {
+  return nodeOf(topology, node)?.facts?.replayedLsn;
 }

@@ -1,26 +1,35 @@
 import type { Clock, Timer } from '../clock.js';
 
-/** Between the beginnings of two samples. */
+/** Between the beginnings of two samples; and while no replica gets on, at most. */
 const CLOSEST_MS = 20;
+const FARTHEST_MS = 250;
 
-/** Takes samples on demand: at most one at a time, at most one in 20 ms, and one more for who asked during one. */
+/**
+ * Takes samples on demand: at most one at a time, at most one in 20 ms, less and less often while they bring nothing
+ * new, and one more for who asked during one.
+ */
 export class Sampler {
   readonly #clock: Clock;
-  readonly #sample: () => Promise<void>;
+  readonly #sample: () => Promise<boolean>;
   #timer: Timer | undefined;
+  #gapMs = CLOSEST_MS;
   #isWanted = false;
   #isSampling = false;
   #beganAt = -Infinity;
   #isStopped = false;
 
-  /** @param sample Never rejects. */
-  constructor(clock: Clock, sample: () => Promise<void>) {
+  /** @param sample Whether it has brought anything new. Never rejects. */
+  constructor(clock: Clock, sample: () => Promise<boolean>) {
     this.#clock = clock;
     this.#sample = sample;
   }
 
-  wanted(): void {
-    if (this.#isWanted || this.#isStopped) return;
+  /** @param isNews There is something to see: that it was long in vain counts no more. */
+  wanted(isNews = false): void {
+    if (this.#isStopped) return;
+    const isSooner = isNews && this.#gapMs > CLOSEST_MS;
+    if (isSooner) this.#gapMs = CLOSEST_MS;
+    if (this.#isWanted && !isSooner) return;
     this.#isWanted = true;
     if (!this.#isSampling) this.#schedule();
   }
@@ -31,7 +40,8 @@ export class Sampler {
   }
 
   #schedule(): void {
-    const dueMs = Math.max(0, this.#beganAt + CLOSEST_MS - this.#clock.now());
+    this.#timer?.cancel();
+    const dueMs = Math.max(0, this.#beganAt + this.#gapMs - this.#clock.now());
     this.#timer = this.#clock.setTimer(() => void this.#take(), dueMs, true);
   }
 
@@ -39,8 +49,9 @@ export class Sampler {
     this.#isWanted = false;
     this.#isSampling = true;
     this.#beganAt = this.#clock.now();
-    await this.#sample();
+    const isNew = await this.#sample();
     this.#isSampling = false;
+    this.#gapMs = isNew ? CLOSEST_MS : Math.min(this.#gapMs * 2, FARTHEST_MS);
     if (this.#isWanted && !this.#isStopped) this.#schedule();
   }
 }
