@@ -59,8 +59,8 @@ export class PinnedCalls {
 }
 
 function mayWrite(found: StatementClass): boolean {
-  if (found.kind === 'session') return found.reason !== 'setting' && found.reason !== 'listen';
-  return found.kind !== 'read';
+  if (found.kind !== 'session') return found.kind !== 'read';
+  return found.writes === true || (found.reason !== 'setting' && found.reason !== 'listen');
 }
 
 /** As `set_config` and `pg_advisory_lock` do, whose tag is that of any SELECT. */
@@ -70,7 +70,7 @@ function outlivesTransaction(found: StatementClass): boolean {
 
 /** A temporary object means nothing on any other connection. */
 function definesForOthers(found: StatementClass): boolean {
-  return found.changesCatalog && found.kind !== 'session';
+  return found.changesCatalog && !(found.kind === 'session' && found.reason === 'temporary-object');
 }
 
 /** In a replica scope, a write that the server refused is the scope's refusal. */
