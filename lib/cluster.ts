@@ -76,7 +76,11 @@ export class PgCluster implements Queryable, AsyncDisposable {
     const ask: Queryable['query'] = (statement, values) =>
       this.#dispatcher.query({ target: 'primary', reason: 'catalog' }, toStatement(statement, values));
     const { safeFunctions } = settings.routing;
-    const classes = new StatementClasses({ clock, safeFunctions, primary: { query: ask } });
+    const accountsDiffer = settings.nodes.some(
+      ({ accounts: { primary, replica } }) => primary.user !== replica.user,
+    );
+    const options = { safeFunctions, accountsDiffer };
+    const classes = new StatementClasses({ clock, options, primary: { query: ask } });
     this.#classes = classes;
     const pools = this.#pools;
     this.#dispatcher = new Dispatcher({

@@ -1,5 +1,6 @@
 // First, so that a signal is heard from the beginning.
 import { StopRequested, stopRequested } from './stop.js';
+import { randomUUID } from 'node:crypto';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { PgCluster } from 'nestjs-pg-mcp';
@@ -12,6 +13,8 @@ import { welcome } from './welcome.js';
 const HTTP_DRAIN_MS = 5_000;
 
 async function run(): Promise<void> {
+  // Several processes that serve the same users need the same one.
+  process.env['PG_MCP_SESSION_SECRET'] ||= randomUUID();
   const port = readPort(process.env['PORT']);
   // It ends last: the application's connections close before the servers stop.
   await using database = await openDatabase(process.env['DB_CLUSTER_CONFIG']);

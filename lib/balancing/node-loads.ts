@@ -1,9 +1,17 @@
-/** An answer counts as at most so many times the average, so that one report makes no node a slow one. */
+/** An answer counts as at most so many times the average, so that one report makes no node a slow one … */
 const MOST_AT_ONCE = 4;
+/** … or this average, where answers take next to nothing. */
+const LEAST_AVERAGE_MS = 1;
 /** A failure counts as a call that took this long, or as long as the average if that is more. */
 const FAILURE_MS = 1_000;
 /** What is held against a node that is not called falls to 1/e in this time, so that it is tried again. */
 const FORGET_MS = 5_000;
+
+/**
+ * The first answer waits for what is cold: it counts as no more than this, or one such would keep everybody from a
+ * node that is well. One that is slow shows it within some answers.
+ */
+const FIRST_AT_MOST_MS = 2;
 
 interface Load {
   inFlight: number;
@@ -36,13 +44,18 @@ export class NodeLoads {
 
   /** The call has been answered. */
   answered(node: string, tookMs: number, now: number): void {
-    this.#sample(this.#load(node, now), tookMs, now);
+    const load = this.#load(node, now);
+    const isFirst = load.averageMs === undefined;
+    this.#sample(load, isFirst ? Math.min(tookMs, FIRST_AT_MOST_MS) : tookMs, now);
   }
 
   /** The node, not the statement, failed the call, or could not be reached: however quickly, it is no good. */
   failed(node: string, now: number): void {
     const load = this.#load(node, now);
-    this.#sample(load, Math.max(FAILURE_MS, load.averageMs ?? 0), now);
+    const { averageMs } = load;
+    // One is enough to look at the others first.
+    const counts = averageMs === undefined ? FAILURE_MS : Math.min(FAILURE_MS, mostAtOnce(averageMs));
+    this.#settle(load, Math.max(counts, averageMs ?? 0), now);
   }
 
   /** The call is over, whatever came of it. */
@@ -74,8 +87,12 @@ export class NodeLoads {
   }
 
   #sample(load: Load, tookMs: number, now: number): void {
-    load.averageMs = averageWith(tookMs, load);
-    load.heldMs = load.averageMs;
+    this.#settle(load, averageWith(tookMs, load), now);
+  }
+
+  #settle(load: Load, averageMs: number, now: number): void {
+    load.averageMs = averageMs;
+    load.heldMs = averageMs;
     load.at = now;
   }
 
@@ -95,7 +112,11 @@ function averageWith(tookMs: number, { averageMs, heldMs, inFlight }: Load): num
   if (tookMs <= heldMs) return heldMs + (tookMs - heldMs) * weight;
   // Slower than what time had left of the average, but no slower than that: it was right to remember.
   if (tookMs <= averageMs) return tookMs;
-  return averageMs + (Math.min(tookMs, averageMs * MOST_AT_ONCE) - averageMs) * weight;
+  return averageMs + (Math.min(tookMs, mostAtOnce(averageMs)) - averageMs) * weight;
+}
+
+function mostAtOnce(averageMs: number): number {
+  return Math.max(averageMs, LEAST_AVERAGE_MS) * MOST_AT_ONCE;
 }
 
 /**

@@ -25,9 +25,9 @@ export interface Chance {
 }
 
 /** Differences below it are noise of the event loop: the nodes of one rack must look equal. */
-const NOISE_MS = 1;
+const NOISE_MS = 2;
 /** Up to this ratio two nodes count as equally fast: the one with fewer calls under way is the better then. */
-const EQUALLY_FAST = 1.5;
+const EQUALLY_FAST = 2;
 
 /** Chooses the node that serves. Pure but for `chance`. */
 export function pick(

@@ -7,7 +7,7 @@ import type { PooledConnection } from '../pool/pooled-connection.js';
 import { route, whyNoPrimary, type Decision } from '../routing/route.js';
 import type { Borrowed } from '../session/borrowed.js';
 import type { Monitor } from '../topology/monitor.js';
-import { nodeOf, type NodeState, type Topology } from '../topology/topology.js';
+import type { NodeState, Topology } from '../topology/topology.js';
 import {
   floorOf,
   intentOf,
@@ -82,7 +82,7 @@ export class ConnectionFinder {
         ordeal.failed.set(name, clock.now());
         this.#parts.loads.failed(name, clock.now());
         ordeal.lastError = error;
-        if (chosen.target === 'primary') await this.#untilPrimary(error, deadline);
+        if (chosen.target === 'primary') await this.#untilServed(demand, ordeal, deadline);
       }
     }
   }
@@ -217,18 +217,19 @@ export class ConnectionFinder {
     return pool;
   }
 
-  /** After the primary could not be reached: until a probe has found one. */
-  async #untilPrimary(error: ConnectError, deadline: number): Promise<void> {
+  /** After the primary could not be reached: until somebody can serve, that one only when a probe has found it well. */
+  async #untilServed(demand: Demand, ordeal: Ordeal, deadline: number): Promise<void> {
     const { clock, monitor } = this.#parts;
     const { version } = monitor.topology;
-    const hasPrimary = (topology: Topology) =>
-      topology.version > version &&
-      topology.primary !== undefined &&
-      nodeOf(topology, topology.primary)?.health === 'up';
-    const found = await monitor.until(hasPrimary, Math.max(0, deadline - clock.now()));
+    const serves = (topology: Topology) => {
+      if (topology.version <= version) return false;
+      const { node } = this.#route(topology, demand, ordeal.failed);
+      return node !== undefined && (node.name !== topology.primary || node.health === 'up');
+    };
+    const found = await monitor.until(serves, Math.max(0, deadline - clock.now()));
     this.#refuseUnlessOpen();
     if (!found)
-      throw new PgMcpError('NO_PRIMARY', noPrimary(monitor.topology), { cause: error, safeToRetry: true });
+      throw this.#nobody(demand, this.#route(monitor.topology, demand, ordeal.failed), ordeal.lastError);
   }
 
   #refuseUnlessOpen(): void {
@@ -244,7 +245,7 @@ export class ConnectionFinder {
     const options = { cause, safeToRetry: true };
     if (demand.target === 'primary')
       return new PgMcpError('NO_PRIMARY', noPrimary(this.#parts.monitor.topology), options);
-    const refusals = decision.node ? [] : decision.refusals;
+    const { refusals = [] } = decision;
     const reasons = refusals.map((refusal) => `${refusal.node}: ${refusal.reason} (${refusal.detail})`);
     if (demand.onUnavailable === 'primary') {
       const message = `no node is known to have what this session has written: ${noPrimary(this.#parts.monitor.topology)}`;

@@ -1,6 +1,6 @@
 import type { Lsn } from '../lsn.js';
 import type { ServerIdentity } from '../pool/driver.js';
-import type { Intent, RouteReason } from '../routing/route.js';
+import type { Intent } from '../routing/route.js';
 import type { Session } from '../session/session.js';
 import type { Stickiness } from '../session/stickiness.js';
 import { firstSampleAfter } from '../topology/samples.js';
@@ -32,9 +32,12 @@ export function isAuto(demand: Demand): demand is ReplicaDemand {
   return demand.target === 'replica' && demand.reason === 'read';
 }
 
-/** The same call, on the primary instead. It may turn out to write. */
-export function onPrimary({ session }: ReplicaDemand, reason: RouteReason): PrimaryDemand {
-  return { target: 'primary', reason, marks: session };
+/** The same call, on the primary instead. What a standby refused as a write is one. */
+export function onPrimary(
+  { session }: ReplicaDemand,
+  reason: 'refused-on-standby' | 'replica-differs',
+): PrimaryDemand {
+  return { target: 'primary', reason, ...(reason === 'refused-on-standby' && { marks: session }) };
 }
 
 /** What is asked for now: by one whose scope has read before, the same replica, or one that has seen as much. */

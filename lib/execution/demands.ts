@@ -102,9 +102,7 @@ export class Demands {
 type Unpinned = Exclude<StatementClass, { kind: 'session' }>;
 
 function primary(reason: PrimaryDemand['reason'], session: Session, found: Unpinned): PrimaryDemand {
-  return found.kind === 'read'
-    ? { target: 'primary', reason }
-    : { target: 'primary', reason, marks: session };
+  return mayWrite(found) ? { target: 'primary', reason, marks: session } : { target: 'primary', reason };
 }
 
 function sessionStatement({
@@ -117,6 +115,12 @@ function sessionStatement({
     `${detail} would be lost: each call may run on another connection; ${remedy}`,
     { safeToRetry: true, reason },
   );
+}
+
+/** Whether a session's later reads must see what a statement of that class has done on the primary. */
+export function mayWrite(found: StatementClass): boolean {
+  if (found.kind !== 'session') return found.kind === 'primary' && found.writes;
+  return found.writes === true || (found.reason !== 'setting' && found.reason !== 'listen');
 }
 
 const SURELY_WRITES: ReadonlySet<string> = new Set(['write', 'ddl', 'row-lock']);

@@ -5,7 +5,7 @@ import { explainRefusedWrite } from '../session/read-only.js';
 import type { Deeds, Scope } from '../session/scope.js';
 import type { Session } from '../session/session.js';
 import { UnitOfWork } from '../session/transaction.js';
-import { refuseTransactionControl, refuseWrite } from './demands.js';
+import { mayWrite, refuseTransactionControl, refuseWrite } from './demands.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { StatementClasses } from './statement-classes.js';
 
@@ -56,11 +56,6 @@ export class PinnedCalls {
       if (definesForOthers(found)) this.#classes.ran(found);
     }
   }
-}
-
-function mayWrite(found: StatementClass): boolean {
-  if (found.kind !== 'session') return found.kind !== 'read';
-  return found.writes === true || (found.reason !== 'setting' && found.reason !== 'listen');
 }
 
 /** As `set_config` and `pg_advisory_lock` do, whose tag is that of any SELECT. */

@@ -94,6 +94,7 @@ export function followTopology(
   for (const node of next.nodes) {
     const before = nodeOf(previous, node.name);
     const action = before && before !== node ? poolAction(before, node) : undefined;
+    if (action === 'turn-away') pools.get(node.name)?.turnAway(new Error(`${node.name} is suspect`));
     if (action === 'retire') pools.get(node.name)?.retire();
     if (action === 'fence') {
       const reason = node.trouble ? describeTrouble(node.trouble) : 'it is out of service';
@@ -105,12 +106,18 @@ export function followTopology(
 /**
  * What a change of a node means for its connections. `fence`: nothing may run there any more, and what
  * runs would hang or be lost. `retire`: account and mode follow the role, so new connections are needed.
+ * `turn-away`: those who wait for a connection to a replica find a better one elsewhere.
  */
-export function poolAction(previous: NodeState, next: NodeState): 'fence' | 'retire' | undefined {
+export function poolAction(
+  previous: NodeState,
+  next: NodeState,
+): 'fence' | 'retire' | 'turn-away' | undefined {
   const isOut = (node: NodeState) => node.health === 'down' || node.health === 'refused';
   if (isOut(next) && !isOut(previous)) return 'fence';
   // Also while it is out: a server that comes back is connected to before a probe has judged it.
-  return usedRole(previous) === usedRole(next) ? undefined : 'retire';
+  if (usedRole(previous) !== usedRole(next)) return 'retire';
+  const isShaken = previous.health === 'up' && next.health === 'suspect';
+  return isShaken && next.role === 'replica' ? 'turn-away' : undefined;
 }
 
 /** One that was not seen yet is connected to as what it is configured to be. */

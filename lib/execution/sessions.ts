@@ -31,7 +31,9 @@ export class Sessions {
 
   /** Names of the HTTP header and cookie that carry the token. */
   get names(): Pick<SessionSettings, 'header' | 'cookie'> {
-    return this.#parts.settings;
+    // Not the settings themselves: they hold the secret, and names are for clients to know.
+    const { header, cookie } = this.#parts.settings;
+    return { header, cookie };
   }
 
   /** The session that calls here belong to. */

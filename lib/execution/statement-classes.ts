@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../clock.js';
 import { describeError } from '../errors.js';
 import type { Queryable } from '../query.js';
 import { loadCatalog, readFingerprint } from '../routing/catalog/load.js';
-import { Classifier } from '../routing/classifier.js';
+import { Classifier, type ClassifierOptions } from '../routing/classifier.js';
 import type { StatementClass } from '../routing/statement/statement-class.js';
 
 /** How often definitions are compared with those on the primary: others may change them. */
@@ -12,7 +12,8 @@ const SOON_MS = 1_000;
 
 export interface StatementClassesParts {
   readonly clock: Clock;
-  readonly safeFunctions: readonly string[];
+  /** What the classes depend on, beside the catalog. */
+  readonly options: ClassifierOptions;
   /** Asks the primary, as the account that writes. */
   readonly primary: Queryable;
 }
@@ -47,7 +48,7 @@ export class StatementClasses {
 
   /** Loads the parser and the catalog. Without a catalog, every statement is one for the primary. */
   async start(): Promise<void> {
-    this.#classifier ??= await Classifier.create({ safeFunctions: this.#parts.safeFunctions });
+    this.#classifier ??= await Classifier.create(this.#parts.options);
     await this.#lookNow();
   }
 
@@ -94,7 +95,7 @@ export class StatementClasses {
   }
 
   async #refresh(): Promise<void> {
-    this.#classifier ??= await Classifier.create({ safeFunctions: this.#parts.safeFunctions });
+    this.#classifier ??= await Classifier.create(this.#parts.options);
     const classifier = this.#classifier;
     while (this.#isRefreshWanted && !this.#isStopped) {
       this.#isRefreshWanted = false;

@@ -22,7 +22,8 @@ export class SessionTokenCarrier {
   /** What the client brings; the header counts before the cookie. */
   tokenIn({ headers }: IncomingMessage): string | undefined {
     const header = headers[this.#header.toLowerCase()];
-    if (typeof header === 'string') return header;
+    // Left empty by a client that has none to send: its cookie still counts.
+    if (typeof header === 'string' && header !== '') return header;
     return headers.cookie === undefined ? undefined : parseCookie(headers.cookie)[this.#cookie];
   }
 

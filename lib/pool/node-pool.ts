@@ -127,6 +127,11 @@ export class NodePool {
     for (const connection of this.#idle.splice(0)) this.#close(connection, 'retired');
   }
 
+  /** Sends those who wait for a connection elsewhere. */
+  turnAway(cause: Error): void {
+    this.#waiting.turnAway(new ConnectError(this.#options.node, cause));
+  }
+
   /** The node is not to be talked to: cuts every connection, in use or not, and turns waiters away. */
   fence(cause: Error): void {
     this.#generation++;

@@ -11,6 +11,8 @@ export interface ClassifierOptions {
    * read: `name` or `schema.name`.
    */
   readonly safeFunctions?: readonly string[];
+  /** On a replica statements run as another account, which may see other rows. */
+  readonly accountsDiffer?: boolean;
   /** Unless given, 5,000 texts and 8 MiB. */
   readonly cache?: CacheLimits;
 }
@@ -23,11 +25,13 @@ const CACHE: CacheLimits = { entries: 5_000, bytes: 8 * 1024 * 1024 };
 export class Classifier {
   readonly #cache: ClassCache<StatementClass>;
   readonly #safeFunctions: ReadonlySet<string>;
+  readonly #accountsDiffer: boolean;
   #catalog: Catalog | undefined;
   #judge: NameJudge | undefined;
 
-  private constructor({ safeFunctions = [], cache = CACHE }: ClassifierOptions) {
+  private constructor({ safeFunctions = [], accountsDiffer = false, cache = CACHE }: ClassifierOptions) {
     this.#safeFunctions = new Set(safeFunctions);
+    this.#accountsDiffer = accountsDiffer;
     this.#cache = new ClassCache(cache);
   }
 
@@ -44,7 +48,10 @@ export class Classifier {
   /** Classifies by this catalog from now on, and forgets what was decided by an older one. */
   use(catalog: Catalog): void {
     this.#catalog = catalog;
-    this.#judge = new NameJudge(catalog, this.#safeFunctions);
+    this.#judge = new NameJudge(catalog, {
+      safeFunctions: this.#safeFunctions,
+      accountsDiffer: this.#accountsDiffer,
+    });
     this.#cache.clear();
   }
 

@@ -72,6 +72,8 @@ export type Decision =
       readonly reason: RouteReason;
       /** Meant for a replica: on the primary it must be held to reading. */
       readonly mustNotWrite: boolean;
+      /** Of the replicas, where the primary stands in for them. */
+      readonly refusals?: readonly Refusal[];
     }
   /** Nobody can serve now. */
   | { readonly node?: undefined; readonly refusals: readonly Refusal[] };
@@ -119,7 +121,7 @@ function toPrimary(
   refusals: readonly Refusal[] = [],
 ): Decision {
   const node = topology.primary === undefined ? undefined : nodeOf(topology, topology.primary);
-  return node ? { node, target: 'primary', reason, mustNotWrite } : { refusals };
+  return node ? { node, target: 'primary', reason, mustNotWrite, refusals } : { refusals };
 }
 
 function choose(

@@ -88,6 +88,7 @@ test.each<[Balance, string[], number, number[], string]>([
   ['weighted', ['a1', 'b3'], 0, [almostOne], 'b'],
   // The first number takes one of them, the second another of the rest.
   ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0, 0], 'b'],
+  ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0, 0.49], 'b'],
   ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0, 0.5], 'c'],
   ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [0.4, 0], 'b'],
   ['least-loaded', ['a@5', 'b@1', 'c@0'], 0, [almostOne, 0], 'c'],
@@ -105,10 +106,11 @@ test.each<[Balance, string[], number, number[], string]>([
   ['least-loaded', ['a@1~1', 'b~1.9'], 0, [0, 0], 'b'],
   ['least-loaded', ['a@1~20', 'b~30'], 0, [0, 0], 'b'],
   ['least-loaded', ['a@1~0.1', 'b~0.6'], 0, [0, 0], 'b'],
-  // Slower: not unless the other is much busier. (7 + 1) / (3 + 1) = 2, and its cube is 8.
-  ['least-loaded', ['a@1~20', 'b~31'], 0, [0, 0], 'a'],
-  ['least-loaded', ['a@7~3', 'b~7'], 0, [0, 0], 'a'],
-  ['least-loaded', ['a@8~3', 'b~7'], 0, [0, 0], 'b'],
+  // Slower: not unless the other is much busier. (8 + 2) / (3 + 2) = 2, and its cube is 8.
+  ['least-loaded', ['a@1~20', 'b~43'], 0, [0, 0], 'a'],
+  ['least-loaded', ['a@7~3', 'b~8.1'], 0, [0, 0], 'a'],
+  ['least-loaded', ['a@9~3', 'b~8.1'], 0, [0, 0], 'b'],
+  ['least-loaded', ['a100@9~3', 'b100~8.1'], 0, [0, 0], 'b'],
   ['least-loaded', ['a@15~5', 'b~25'], 0, [almostOne, 0], 'a'],
   // What was forgotten of a slow one lets it be tried; of one that no longer answers, it makes it no better.
   ['least-loaded', ['a@15~3', 'b~23>9'], 0, [0, 0], 'b'],

@@ -216,16 +216,17 @@ test('text from the environment becomes what the setting needs', () => {
     TLS: 'true',
     WEIGHT: '0.5',
     BALANCE: 'random',
+    ZONE: 'eu-1a',
   };
   const config: ClusterConfig = {
     masters: [{ ...master, port: '${PORT}', weight: '${WEIGHT}', ssl: '${TLS}' }],
     connectionPool: { maxConnections: '${MAX}', idleTimeout: '${IDLE}' },
-    routing: { maxLagBytes: '${LAG}', balance: '${BALANCE}' },
+    routing: { maxLagBytes: '${LAG}', balance: '${BALANCE}', zone: '${ZONE}' },
   };
   expect(loadSettings(config, {}, environment)).toMatchObject({
     nodes: [{ port: 6432, weight: 0.5, ssl: true }],
     pool: { maxConnections: 20, idleTimeoutMs: 90_000 },
-    routing: { maxLagBytes: 1_048_576, balance: 'random' },
+    routing: { maxLagBytes: 1_048_576, balance: 'random', zone: 'eu-1a' },
   });
 });
 
@@ -234,11 +235,11 @@ test('zero is a duration where it has a meaning', () => {
     ...cluster,
     startup: { delay: 0 },
     shutdown: { drain_timeout: 0 },
-    routing: { max_lag: 0 },
+    routing: { max_lag: 0, slow_start: '0s' },
   };
   expect(loadSettings(config)).toMatchObject({
     startup: { delayMs: 0 },
     shutdown: { drainTimeoutMs: 0 },
-    routing: { maxLagMs: 0 },
+    routing: { maxLagMs: 0, slowStartMs: 0 },
   });
 });

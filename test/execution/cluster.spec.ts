@@ -15,7 +15,9 @@ describe('the pool of a node', () => {
     ({ role, health, settings: { configuredRole } }) as NodeState;
 
   it.each([
-    ['goes on', state('replica', 'up'), state('replica', 'suspect'), undefined],
+    ['goes on', state('primary', 'up'), state('primary', 'suspect'), undefined],
+    ['sends those who wait elsewhere', state('replica', 'up'), state('replica', 'suspect'), 'turn-away'],
+    ['sends them once', state('replica', 'suspect'), state('replica', 'suspect'), undefined],
     ['is fenced when down', state('replica', 'suspect'), state('replica', 'down'), 'fence'],
     ['is fenced when refused', state('primary', 'up'), state('primary', 'refused'), 'fence'],
     ['is fenced once', state('primary', 'down'), state('primary', 'refused'), undefined],

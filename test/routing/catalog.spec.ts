@@ -31,6 +31,8 @@ describe('the catalog', () => {
     for (const statement of [
       'CREATE TABLE t (id int, b text)',
       'ALTER TABLE t ADD COLUMN c int',
+      'ALTER TABLE t RENAME COLUMN b TO d',
+      'ALTER TABLE t ALTER COLUMN d TYPE varchar(20)',
       'CREATE FUNCTION f(t) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$',
       'CREATE OR REPLACE FUNCTION f(t) RETURNS int LANGUAGE sql AS $$ SELECT 2 $$',
       'ALTER FUNCTION f(t) STABLE',
@@ -47,8 +49,13 @@ describe('the catalog', () => {
       'CREATE TABLE child () INHERITS (t)',
       'CREATE SEQUENCE s',
       'ALTER TABLE t ALTER c SET DEFAULT 5',
+      'CREATE INDEX by_id ON t (id)',
+      `CREATE OPERATOR FAMILY family USING btree;
+       ALTER OPERATOR FAMILY family USING btree ADD OPERATOR 3 === (int, int)`,
       'CREATE SCHEMA other',
       'SET search_path = other, public',
+      'SET standard_conforming_strings = off',
+      'RESET standard_conforming_strings',
       'DROP SCHEMA other',
     ]) {
       expect(await changes(statement), statement).toBe(true);
@@ -64,6 +71,19 @@ describe('the catalog', () => {
     ]) {
       expect(await changes(statement), statement).toBe(false);
     }
+  });
+
+  it('tells a table from one that took its place, by whatever identifiers', async () => {
+    const seen = new Set<string>();
+    for (let turn = 0; turn < 150; turn++) {
+      // Other distances between the identifiers of tables, and between those of transactions.
+      for (let spent = turn % 5; spent > 0; spent--) await client.query('SELECT pg_current_xact_id()');
+      const columns = turn % 3 === 0 ? 'a int' : 'a text';
+      await client.query('DROP TABLE IF EXISTS turned');
+      await client.query(`CREATE TABLE turned (${columns})`);
+      seen.add(await readFingerprint(client));
+    }
+    expect(seen.size).toBe(150);
   });
 
   it('learns new names, and what old ones have become', async () => {
@@ -92,6 +112,17 @@ describe('the catalog', () => {
     await client.query('SET search_path = apart, public');
     await refresh();
     expect(ask('SELECT * FROM far')).toBe('read');
+  });
+
+  it('keeps current_schema from a replica where it would make the schema of temporary objects', async () => {
+    const kinds = async (path: string) => {
+      await client.query(`SET search_path = ${path}`);
+      await refresh();
+      const texts = ['SELECT current_schema()', 'SELECT current_schema', 'SELECT current_schemas(true)'];
+      return texts.map((text) => classifier.classify(text).kind);
+    };
+    expect(await kinds('pg_temp, public')).toEqual(['primary', 'primary', 'primary']);
+    expect(await kinds('public')).toEqual(['read', 'read', 'read']);
   });
 
   it('reads what is the server’s own only once', async () => {

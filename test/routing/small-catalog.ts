@@ -31,7 +31,15 @@ function aFunction(given: Partial<FunctionEntry> & Pick<FunctionEntry, 'oid' | '
 }
 
 function aRelation(given: Partial<RelationEntry> & Pick<RelationEntry, 'oid' | 'name'>): RelationEntry {
-  return { schema: 'public', kind: 'r', persistence: 'p', types: [], rowType: 0, ...given };
+  return {
+    schema: 'public',
+    kind: 'r',
+    persistence: 'p',
+    types: [],
+    rowType: 0,
+    hasRowSecurity: false,
+    ...given,
+  };
 }
 
 function aType(given: Partial<TypeEntry> & Pick<TypeEntry, 'oid' | 'name'>): TypeEntry {
@@ -57,6 +65,7 @@ export function smallCatalog(): Catalog {
   return new Catalog({
     searchPath: ['pg_catalog', 'public'],
     hasStandardStrings: true,
+    hasTemporaryPath: false,
     fingerprint: '1',
     builtin: {
       version: '180000',

@@ -98,6 +98,13 @@ describe('who ordered in one process finds the order in another', () => {
     const last = sure(ordered.at(-1));
     // Nobody's session has written there: what it reads is what a replica has.
     await until(async () => (await find(last.id, {})).ok, { deadlineMs: 5_000, what: 'the replicas' });
+    // And the other process knows that they have it.
+    const isOnReplica = async () => {
+      const before = await readsOnReplicas();
+      await find(last.id, { cookie: last.cookie });
+      return (await readsOnReplicas()) > before;
+    };
+    await until(isOnReplica, { deadlineMs: 5_000, what: 'it to be known' });
     const before = await readsOnReplicas();
     for (const { id, cookie } of ordered) expect((await find(id, { cookie })).status).toBe(200);
     expect((await readsOnReplicas()) - before).toBe(PAIRS);

@@ -1,4 +1,4 @@
-import type { PrimaryReason } from '../statement/statement-class.js';
+import type { Obstacle, PrimaryReason } from '../statement/statement-class.js';
 
 /** Volatile functions of PostgreSQL that a standby runs as well, with no effect and as good an answer. */
 const HARMLESS: ReadonlySet<string> = new Set(
@@ -25,7 +25,7 @@ const REFUSED: Readonly<Record<string, boolean>> = {
 
 /** Acts on, or shows, what each node has of its own. */
 const NODE_STATE =
-  /^(pg_stat_get_.*|pg_stat_have_stats|pg_get_replication_slots|pg_lock_status|pg_prepared_xact|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_ls_.*|pg_read_.*|pg_stat_file|pg_current_logfile|pg_show_replication_origin_status|pg_get_aios|pg_control_(checkpoint|recovery)|pg_notification_queue_usage|pg_last_committed_xact|pg_get_wal_summarizer_state|pg_available_wal_summaries|pg_wal_summary_contents|pg_current_wal_.*|pg_isolation_test_session_is_blocked|pg_get_wal_stats)$/;
+  /^(pg_stat_reset.*|pg_stat_force_next_flush|pg_log_backend_memory_contexts|pg_stat_get_.*|pg_stat_have_stats|pg_get_replication_slots|pg_lock_status|pg_prepared_xact|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_ls_.*|pg_read_.*|pg_stat_file|pg_current_logfile|pg_show_replication_origin_status|pg_get_aios|pg_control_(checkpoint|recovery)|pg_notification_queue_usage|pg_last_committed_xact|pg_get_wal_summarizer_state|pg_available_wal_summaries|pg_wal_summary_contents|pg_current_wal_.*|pg_isolation_test_session_is_blocked|pg_get_wal_stats)$/;
 const SESSION_STATE =
   /^(currval|lastval|set_config|pg_cursor|pg_prepared_statement|pg_listening_channels|pg_stat_clear_snapshot|cursor_to_xml|cursor_to_xmlschema|lo_(open|close|lseek|lseek64|tell|tell64)|loread)$/;
 const SEQUENCE = /^(nextval|setval|pg_sequence_last_value|pg_get_sequence_data)$/;
@@ -58,6 +58,10 @@ const HARMLESS_OF_EXTENSIONS: Readonly<Record<string, RegExp>> = {
   pgcrypto: /^(gen_|pgp_|crypt)/,
 };
 
+/** Functions whose answers depend on the account that asks. */
+export const ASKS_ACCOUNT =
+  /^(has_[a-z_]+_privilege|pg_has_role|row_security_active|getpgusername|current_user|session_user)$/;
+
 export interface BuiltinVerdict {
   readonly reason: PrimaryReason;
   readonly writes: boolean;
@@ -87,6 +91,25 @@ export function judgeBuiltin(name: string, volatility: string): BuiltinVerdict |
   if (name.includes('advisory')) return verdict('advisory-lock', false);
   return verdict('volatile-function', true);
 }
+
+/** Settings by which later names in a statement, or in what it calls, can mean something else. */
+const CHANGES_MEANING: readonly string[] = [
+  'search_path',
+  'role',
+  'session_authorization',
+  'standard_conforming_strings',
+  'plpgsql.variable_conflict',
+];
+
+/** Of `set_config` for the statement's own transaction, by the setting's name where the text tells it. */
+export function judgeLocalSetting(setting: string | undefined): Obstacle | undefined {
+  if (setting !== undefined && !CHANGES_MEANING.includes(setting.toLowerCase())) return undefined;
+  const detail = `set_config() of ${setting ?? 'what only the server knows'}`;
+  return { kind: 'primary', reason: 'session-state', detail, writes: true };
+}
+
+/** Where temporary objects are looked for first, a schema for them is made for these to name. */
+export const NAMES_SCHEMAS: readonly string[] = ['current_schema', 'current_schemas'];
 
 export function isHarmlessOfExtension(extension: string | undefined, name: string): boolean {
   return extension !== undefined && HARMLESS_OF_EXTENSIONS[extension]?.test(name) === true;

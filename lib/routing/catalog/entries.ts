@@ -40,6 +40,8 @@ export interface RelationEntry {
   readonly types: readonly number[];
   /** Its row type. */
   readonly rowType: number;
+  /** Policies say who sees which rows. */
+  readonly hasRowSecurity: boolean;
 }
 
 export interface TypeEntry {
@@ -129,6 +131,8 @@ export interface CatalogEntries {
   readonly searchPath: readonly string[];
   /** `standard_conforming_strings`: a backslash in a plain text literal is a backslash. */
   readonly hasStandardStrings: boolean;
+  /** The `search_path` names `pg_temp`. */
+  readonly hasTemporaryPath: boolean;
   readonly builtin: BuiltinEntries;
   readonly own: OwnEntries;
   /** Changes when an own object does; see `readFingerprint`. */

@@ -5,18 +5,19 @@ import {
   asNode,
   asText,
   isNode,
-  literalText,
   parsePlPgSql,
   parseStatements,
   tagOf,
   type Node,
 } from '../statement/syntax.js';
+import { lastingArguments } from './lasting-arguments.js';
+import { filledText, templateOf, type TextTemplate } from './text-template.js';
 
 /** What the text of a function shows of what it does. */
 export interface FunctionBody {
   readonly readings: readonly Reading[];
-  /** Some of what it runs is made up as it runs. */
-  readonly hasHiddenParts: boolean;
+  /** Texts that are made up as it runs, and run; undefined where nothing tells what they are. */
+  readonly templates: readonly (TextTemplate | undefined)[];
 }
 
 /** Reads a CREATE FUNCTION, or a DO, in SQL or PL/pgSQL; undefined where the parser can't. */
@@ -45,7 +46,7 @@ function readSql(definition: string): FunctionBody {
     const source = asText(asNode(asNode(firstItem(option['arg']))['String'])['sval']) ?? '';
     statements.push(...parseStatements(source));
   }
-  return { readings: statements.map(readPart), hasHiddenParts: false };
+  return { readings: statements.map(readPart), templates: [] };
 }
 
 function firstItem(list: unknown): unknown {
@@ -60,16 +61,19 @@ function readPart(statement: Node): Reading {
 
 function readPlPgSql(definition: string): FunctionBody {
   const readings: Reading[] = [];
-  let hasHiddenParts = false;
+  const templates: (TextTemplate | undefined)[] = [];
+  const tree = parsePlPgSql(definition);
+  const placeOf = lastingArguments(definition, tree);
   const visit = (value: unknown, key: string): void => {
     if (Array.isArray(value)) for (const item of value) visit(item, key);
     if (!isNode(value)) return;
     const expression = value['PLpgSQL_expr'];
     if (isNode(expression)) {
       const parts = statementsOf(expression);
-      if (isDynamic(key)) {
-        const text = constantText(parts);
-        if (text === undefined) hasHiddenParts = true;
+      if (key === DYNAMIC) {
+        const template = templateOf(onlyValue(parts), placeOf);
+        const text = template && filledText(template, []);
+        if (text === undefined) templates.push(template);
         else readings.push(...parseStatements(text).map(readStatement));
       }
       readings.push(...parts.map(readStatement));
@@ -80,16 +84,15 @@ function readPlPgSql(definition: string): FunctionBody {
       readings.push(...parseStatements(`SELECT NULL::${typeName}`).map(readStatement));
     for (const [name, field] of Object.entries(value)) {
       const isExecute = /dynexecute|dynfors/i.test(key) && name === 'query';
-      visit(field, isExecute ? 'dynquery' : name);
+      visit(field, isExecute ? DYNAMIC : name);
     }
   };
-  visit(parsePlPgSql(definition), '');
-  return { readings, hasHiddenParts };
+  visit(tree, '');
+  return { readings, templates };
 }
 
-function isDynamic(key: string): boolean {
-  return key === 'dynquery';
-}
+/** The key of an expression that gives a text to run; PL/pgSQL's own for OPEN and RETURN QUERY. */
+const DYNAMIC = 'dynquery';
 
 const STATEMENT = 0;
 const EXPRESSION = 2;
@@ -121,8 +124,8 @@ function withoutAssignment(assignment: string): string {
   throw new SyntaxError('an assignment without its sign');
 }
 
-/** The text of `SELECT 'text'`. */
-function constantText([statement]: readonly Node[]): string | undefined {
+/** Of `SELECT value`. */
+function onlyValue([statement]: readonly Node[]): unknown {
   const [target] = asList(tagOf(statement).fields['targetList']);
-  return literalText(asNode(asNode(target)['ResTarget'])['val']);
+  return asNode(asNode(target)['ResTarget'])['val'];
 }

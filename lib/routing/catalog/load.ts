@@ -41,6 +41,7 @@ export async function loadCatalog(queryable: Queryable, previous?: Catalog): Pro
   return new Catalog({
     searchPath: JSON.parse(text(environment?.['path']) || '[]') as string[],
     hasStandardStrings: flag(environment?.['standard_strings']),
+    hasTemporaryPath: flag(environment?.['temporary_path']),
     builtin,
     own: await loadOwn(queryable),
     fingerprint,
@@ -164,6 +165,7 @@ function toRelation(row: Fields): RelationEntry {
     persistence: text(row['persistence']),
     types: oids(optional(row['types'])),
     rowType: Number(row['type']),
+    hasRowSecurity: flag(row['row_security']),
   };
 }
 

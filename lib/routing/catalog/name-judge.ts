@@ -9,10 +9,16 @@ import type {
 import { readStatement, type Reading } from '../statement/reading.js';
 import type { Obstacle } from '../statement/statement-class.js';
 import { parseStatements } from '../statement/syntax.js';
-import { READS_SCHEMA, READS_TABLE, RUNS_TEXT, TAKES_TYPE_NAME } from './builtin-functions.js';
+import {
+  judgeLocalSetting,
+  READS_SCHEMA,
+  READS_TABLE,
+  RUNS_TEXT,
+  TAKES_TYPE_NAME,
+} from './builtin-functions.js';
 import type { Catalog } from './catalog.js';
 import type { FunctionEntry } from './entries.js';
-import { ObjectJudge, type Mode } from './object-judge.js';
+import { ObjectJudge, type Mode, type ObjectJudgeParts } from './object-judge.js';
 import { fittingOverloads, type KnownArgument } from './overloads.js';
 
 /** Says of what statements mention what keeps them from a replica. */
@@ -20,11 +26,15 @@ export class NameJudge {
   readonly #catalog: Catalog;
   readonly #objects: ObjectJudge;
 
-  constructor(catalog: Catalog, safeFunctions: ReadonlySet<string>) {
+  constructor(
+    catalog: Catalog,
+    { safeFunctions, accountsDiffer }: Pick<ObjectJudgeParts, 'safeFunctions' | 'accountsDiffer'>,
+  ) {
     this.#catalog = catalog;
     this.#objects = new ObjectJudge({
       catalog,
       safeFunctions,
+      accountsDiffer,
       judgeReadings: (readings, mode, path) =>
         readings.flatMap((reading) => {
           // What looks like a column may be a variable there.
@@ -80,9 +90,8 @@ export class NameJudge {
     return [
       cast,
       ...candidates.flatMap(({ oid }) => [
-        this.#objects.function(oid, mode),
+        this.#objects.call(oid, call, mode),
         this.#objects.defaults(oid, call.argumentCount, mode),
-        ...call.texts.map((text) => (text === undefined ? undefined : this.#objects.given(oid, text, mode))),
       ]),
     ];
   }
@@ -98,7 +107,7 @@ export class NameJudge {
       return undefined;
     if (name === 'set_config' && mode === 'run') {
       // It ends with the statement's own transaction.
-      if (booleans[2] === true) return [];
+      if (booleans[2] === true) return [judgeLocalSetting(texts[0])];
       const remedy = 'use getConnection(), or transaction() with SET LOCAL';
       return [{ kind: 'session', reason: 'setting', detail: 'set_config()', remedy }];
     }

@@ -1,6 +1,15 @@
 import { strictest, type Obstacle, type PrimaryReason } from '../statement/statement-class.js';
-import { isHarmlessOfExtension, judgeBuiltin, READS_TABLE, RUNS_TEXT } from './builtin-functions.js';
+import {
+  ASKS_ACCOUNT,
+  isHarmlessOfExtension,
+  judgeBuiltin,
+  NAMES_SCHEMAS,
+  READS_TABLE,
+  RUNS_TEXT,
+} from './builtin-functions.js';
+import type { FunctionCall } from '../statement/mentions.js';
 import type { Catalog } from './catalog.js';
+import { DynamicTexts } from './dynamic-texts.js';
 import type { FunctionEntry, RelationEntry } from './entries.js';
 import { readBody } from './function-body.js';
 import { FIRST_OWN_OID } from './queries.js';
@@ -21,6 +30,8 @@ export interface ObjectJudgeParts {
   readonly catalog: Catalog;
   /** Functions that their users vouch for: `name` or `schema.name`. */
   readonly safeFunctions: ReadonlySet<string>;
+  /** On a replica statements run as another account. */
+  readonly accountsDiffer: boolean;
   readonly judgeReadings: JudgeReadings;
 }
 
@@ -30,6 +41,8 @@ export interface RelationUse {
   readonly isOnly?: boolean;
 }
 
+/** Calls within texts given to calls. */
+const DEEPEST_CALLS = 4;
 const RELATION_KINDS: Readonly<Record<string, PrimaryReason>> = { S: 'sequence', f: 'foreign-table' };
 /** Its query ran when it was filled. */
 const MATERIALIZED = 'm';
@@ -41,13 +54,15 @@ export class ObjectJudge {
   readonly #parts: ObjectJudgeParts;
   readonly #types: Readonly<Record<Mode, TypeJudge>>;
   readonly #verdicts = new Map<string, Obstacle | undefined>();
-  readonly #hidden = new Map<number, boolean>();
+  readonly #dynamic: DynamicTexts;
+  #nestedCalls = 0;
   readonly #underWay = new Set<string>();
   #metOneUnderWay = false;
 
   constructor(parts: ObjectJudgeParts) {
     this.#catalog = parts.catalog;
     this.#parts = parts;
+    this.#dynamic = new DynamicTexts(parts.catalog);
     this.#types = {
       run: new TypeJudge(parts.catalog, (oid) => this.function(oid, 'run')),
       plan: new TypeJudge(parts.catalog, (oid) => this.function(oid, 'plan')),
@@ -68,6 +83,28 @@ export class ObjectJudge {
   function(oid: number, mode: Mode): Obstacle | undefined {
     const entry = this.#catalog.functionByOid(oid);
     return entry && this.#once(`function ${mode} ${oid}`, () => this.#judgeFunction(entry, mode));
+  }
+
+  /** Of a call: what the literals that it gives make the function run counts, where that shows. */
+  call(oid: number, call: FunctionCall, mode: Mode): Obstacle | undefined {
+    const entry = this.#catalog.functionByOid(oid);
+    if (!entry) return undefined;
+    const completed = this.#nestedCalls < DEEPEST_CALLS ? this.#dynamic.completed(entry, call) : undefined;
+    if (completed) {
+      this.#nestedCalls++;
+      try {
+        return this.#judgeFunction(entry, mode, completed);
+      } finally {
+        this.#nestedCalls--;
+      }
+    }
+    const suspects = this.#dynamic.isHidden(entry) && (mode === 'run' || entry.volatility !== 'v');
+    return (
+      this.function(oid, mode) ??
+      this.#firstOf(suspects ? call.texts : [], (text) =>
+        text === undefined ? undefined : this.#suspect(text),
+      )
+    );
   }
 
   relation(oid: number, mode: Mode, use: RelationUse = {}): Obstacle | undefined {
@@ -127,11 +164,23 @@ export class ObjectJudge {
     return verdict;
   }
 
-  #judgeFunction(entry: FunctionEntry, mode: Mode): Obstacle | undefined {
+  /** What depends on the account that asks. */
+  #account(detail: string): Obstacle | undefined {
+    return this.#parts.accountsDiffer
+      ? { kind: 'primary', reason: 'account', detail, writes: false }
+      : undefined;
+  }
+
+  #judgeFunction(entry: FunctionEntry, mode: Mode, completed?: readonly Reading[]): Obstacle | undefined {
     const { name, schema, isBuiltin, volatility } = entry;
     const { safeFunctions } = this.#parts;
     if (safeFunctions.has(name) || safeFunctions.has(`${schema}.${name}`)) return undefined;
-    if (isBuiltin) return judgeServerFunction(entry, mode, name);
+    if (isBuiltin && NAMES_SCHEMAS.includes(name) && this.#catalog.entries.hasTemporaryPath)
+      return { kind: 'primary', reason: 'session-state', detail: `${name}() by pg_temp`, writes: true };
+    if (isBuiltin) {
+      const asked = ASKS_ACCOUNT.test(name) ? this.#account(`${name}()`) : undefined;
+      return asked ?? judgeServerFunction(entry, mode, name);
+    }
     if (isHarmlessOfExtension(entry.extension, name)) return undefined;
     const isCalled = mode === 'run' || volatility !== 'v';
     const made = this.#firstOf(entry.parts, (oid) => this.function(oid, mode));
@@ -144,7 +193,7 @@ export class ObjectJudge {
       const original = this.#catalog.internal(entry.source);
       if (original) return isCalled ? judgeServerFunction(original, 'run', name) : undefined;
     }
-    return this.#judgeBody(entry, mode, isCalled);
+    return this.#judgeBody(entry, isCalled ? 'run' : mode, isCalled, completed);
   }
 
   /**
@@ -152,34 +201,24 @@ export class ObjectJudge {
    * says nothing, may read only; one declared IMMUTABLE may call `nextval`. Where the body can't be seen
    * through, the declaration is taken for true.
    */
-  #judgeBody(entry: FunctionEntry, mode: Mode, isCalled: boolean): Obstacle | undefined {
+  #judgeBody(
+    entry: FunctionEntry,
+    mode: Mode,
+    isCalled: boolean,
+    completed: readonly Reading[] | undefined,
+  ): Obstacle | undefined {
     const { definition, language, volatility } = entry;
     if (!isCalled && language !== 'sql') return undefined;
     const body = definition === null ? undefined : readBody(definition, language);
     const path = entry.searchPath ?? this.#catalog.entries.searchPath;
-    const found = body && strictest(this.#parts.judgeReadings(body.readings, isCalled ? 'run' : mode, path));
+    const readings = [...(body?.readings ?? []), ...(completed ?? [])];
+    const found = strictest(this.#parts.judgeReadings(readings, mode, path));
     if (found) return within(entry, found);
-    if (body && !body.hasHiddenParts) return undefined;
+    if (body && (body.templates.length === 0 || completed)) return undefined;
     if (volatility === 'v') return isCalled ? unproven(entry) : undefined;
     return definition === null
       ? undefined
       : within(entry, this.#suspect(definition.slice(definition.indexOf('AS ')), entry.name));
-  }
-
-  /** Of a text given to a function that may run what it is given. */
-  given(oid: number, text: string, mode: Mode): Obstacle | undefined {
-    const entry = this.#catalog.functionByOid(oid);
-    if (!entry || entry.definition === null || !this.#hasHiddenParts(entry, entry.definition))
-      return undefined;
-    return mode === 'run' || entry.volatility !== 'v' ? this.#suspect(text) : undefined;
-  }
-
-  #hasHiddenParts({ oid, language }: FunctionEntry, definition: string): boolean {
-    const known = this.#hidden.get(oid);
-    if (known !== undefined) return known;
-    const found = readBody(definition, language)?.hasHiddenParts !== false;
-    this.#hidden.set(oid, found);
-    return found;
   }
 
   /** The words of what is put together at run time: one that names something unsafe may call it. */
@@ -198,11 +237,12 @@ export class ObjectJudge {
   }
 
   #judgeRelation(entry: RelationEntry, mode: Mode, use: RelationUse): Obstacle | undefined {
-    const { oid, kind, persistence, schema, name } = entry;
+    const { oid, kind, persistence, schema, name, hasRowSecurity } = entry;
     const reason = PERSISTENCE[persistence] ?? RELATION_KINDS[kind];
     if (reason !== undefined && !(reason === 'sequence' && mode === 'plan'))
       return { kind: 'primary', reason, detail: `${schema}.${name}`, writes: false };
     return (
+      (hasRowSecurity ? this.#account('row security') : undefined) ??
       this.#firstOf(this.#catalog.rulesOf(oid), (rule) =>
         (rule.isOnRead && kind !== MATERIALIZED) || use.isWritten === true
           ? within(entry, this.references(rule.references, mode))
@@ -219,10 +259,11 @@ export class ObjectJudge {
   }
 
   references(references: References, mode: Mode): Obstacle | undefined {
-    const { functions, operators, relations, types, locksRows } = references;
+    const { functions, operators, relations, types, locksRows, readsAccount } = references;
     if (locksRows && mode === 'run')
       return { kind: 'primary', reason: 'row-lock', detail: 'FOR UPDATE', writes: true };
     return (
+      (readsAccount ? this.#account('current_user') : undefined) ??
       this.#firstOf(functions, (oid) => this.function(oid, mode)) ??
       this.#firstOf(operators, (oid) => this.operator(oid, mode)) ??
       this.#firstOf(relations, (oid) => this.relation(oid, mode)) ??

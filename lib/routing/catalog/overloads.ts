@@ -12,6 +12,10 @@ export type CanCoerce = (from: number, to: number) => boolean;
 /** `text`, `varchar`, `bpchar`, `name`: what a literal without a type is taken for, if that is possible. */
 const STRINGS: ReadonlySet<number> = new Set([25, 1043, 1042, 19]);
 
+export function isString(type: number): boolean {
+  return STRINGS.has(type);
+}
+
 /**
  * The overloads that a call can mean, as far as its arguments tell (manual, "Function Type Resolution" and
  * "Operator Type Resolution"). Never fewer than it could mean: what isn't known excludes nothing.

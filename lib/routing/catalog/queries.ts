@@ -11,16 +11,17 @@ export type Share = 'own' | 'builtin';
 
 // A stored expression holds what its names were resolved to when it was made, whatever the search_path is now.
 const references = (tree: string) => `(
-  SELECT string_agg(DISTINCT found[1] || ' ' || found[2], ' ')
+  SELECT string_agg(DISTINCT replace(found[1], ' ', '') || ' ' || found[2], ' ')
   FROM regexp_matches(${tree}::text,
-    ':(funcid|opfuncid|opno|eqop|sortop|aggfnoid|winfnoid|relid|resulttype|hasForUpdate) ([0-9]+|true)', 'g') AS found
+    '[:{](funcid|opfuncid|opno|eqop|sortop|aggfnoid|winfnoid|relid|resulttype|hasForUpdate|SQLVALUEFUNCTION :op) ([0-9]+|true)', 'g') AS found
 )`;
 
 const ofShare = (share: Share, oid: string) => `${oid} ${share === 'own' ? '>=' : '<'} ${FIRST_OWN_OID}`;
 
 export const ENVIRONMENT = `
   SELECT current_setting('server_version_num') AS version,
-    (current_setting('standard_conforming_strings') = 'on')::int AS standard_strings, current_user::text AS role,
+    (current_setting('standard_conforming_strings') = 'on')::int AS standard_strings,
+    (current_setting('search_path') LIKE '%pg_temp%')::int AS temporary_path, current_user::text AS role,
     to_json(current_schemas(true))::text AS path`;
 
 export const functions = (share: Share): string => `
@@ -47,7 +48,7 @@ export const functions = (share: Share): string => `
 
 export const relations = (share: Share): string => `
   SELECT c.oid::text AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
-    c.relpersistence::text AS persistence, c.reltype::text AS type,
+    c.relpersistence::text AS persistence, c.reltype::text AS type, c.relrowsecurity::int AS row_security,
     (SELECT string_agg(DISTINCT a.atttypid::text, ' ') FROM pg_attribute a
       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= ${FIRST_OWN_OID}) AS types
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -146,6 +147,8 @@ const TRACKED: Readonly<Record<string, readonly [identifier: string, condition: 
   pg_cast: ['oid', 'true'],
   pg_opclass: ['oid', 'true'],
   pg_amproc: ['oid', 'true'],
+  pg_amop: ['oid', 'true'],
+  pg_index: ['indexrelid', `indrelid ${NOT_TEMPORARY}`],
   pg_policy: ['oid', 'true'],
   pg_type: ['oid', `typtype <> 'c' AND typelem = 0`],
   pg_constraint: ['oid', 'contypid <> 0'],
@@ -156,11 +159,21 @@ const TRACKED: Readonly<Record<string, readonly [identifier: string, condition: 
   pg_inherits: ['inhrelid', `inhrelid ${NOT_TEMPORARY}`],
 };
 
+// hashint8 folds its halves into each other: were they the identifier and xmin, a table that takes another's
+// place a few numbers on would often count as the same.
 const digest = ([table, [identifier, condition]]: readonly [string, readonly [string, string]]) => `(
-  SELECT count(*) || ':' || coalesce(sum(hashint8((${identifier}::int8 << 32) | xmin::text::int8)), 0)
+  SELECT count(*) || ':' || coalesce(sum(hashint8(${identifier}::int8 * 1000003 + xmin::text::int8)), 0)
   FROM ${table} WHERE ${identifier} >= ${FIRST_OWN_OID} AND ${condition})`;
+
+// A column is renamed, or its type changed, without a trace in pg_class. There are many: their xmin would be
+// dear to read, so their names and types are taken in themselves.
+const COLUMNS = `(
+  SELECT sum(hashnameextended(attname, attrelid::int8 * 1000003 + atttypid::int8)) FROM pg_attribute
+  WHERE attrelid >= ${FIRST_OWN_OID} AND attnum > 0
+    AND attrelid <> ALL (ARRAY(SELECT oid FROM pg_class WHERE relpersistence = 't')))`;
 
 /** A digest that differs when an own object came, went or changed. One statement, one row. */
 export const FINGERPRINT = `
   SELECT concat_ws('/', current_setting('server_version_num'), current_user, current_schemas(false)::text,
-    ${Object.entries(TRACKED).map(digest).join(', ')}) AS fingerprint`;
+    current_setting('search_path'), current_setting('standard_conforming_strings'),
+    ${[...Object.entries(TRACKED).map(digest), COLUMNS].join(', ')}) AS fingerprint`;

@@ -6,6 +6,8 @@ export interface References {
   readonly relations: readonly number[];
   readonly types: readonly number[];
   readonly locksRows: boolean;
+  /** `CURRENT_USER` and its kin. */
+  readonly readsAccount: boolean;
 }
 
 export const NO_REFERENCES: References = {
@@ -14,7 +16,11 @@ export const NO_REFERENCES: References = {
   relations: [],
   types: [],
   locksRows: false,
+  readsAccount: false,
 };
+
+/** `CURRENT_ROLE`, `CURRENT_USER`, `USER`, `SESSION_USER`, as the server numbers them. */
+const ACCOUNT: readonly number[] = [9, 10, 11, 12];
 
 /** Reads `funcid 12 relid 34 …`, as the catalog's queries give it. */
 export function readReferences(text: string | null): References {
@@ -24,6 +30,7 @@ export function readReferences(text: string | null): References {
   const relations = new Set<number>();
   const types = new Set<number>();
   let locksRows = false;
+  let readsAccount = false;
   const parts = text.split(' ');
   for (let index = 0; index + 1 < parts.length; index += 2) {
     const oid = Number(parts[index + 1]);
@@ -42,6 +49,9 @@ export function readReferences(text: string | null): References {
       case 'hasForUpdate':
         locksRows = true;
         break;
+      case 'SQLVALUEFUNCTION:op':
+        readsAccount ||= ACCOUNT.includes(oid);
+        break;
       default:
         functions.add(oid);
     }
@@ -52,6 +62,7 @@ export function readReferences(text: string | null): References {
     relations: [...relations],
     types: [...types],
     locksRows,
+    readsAccount,
   };
 }
 

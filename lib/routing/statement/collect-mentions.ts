@@ -24,6 +24,14 @@ const MODIFYING: Readonly<Record<string, string>> = {
   DeleteStmt: 'DELETE',
   MergeStmt: 'MERGE',
 };
+/** Functions without parentheses that ask for more than the time. */
+const WITHOUT_PARENTHESES: Readonly<Record<string, string>> = {
+  SVFOP_CURRENT_SCHEMA: 'current_schema',
+  SVFOP_CURRENT_ROLE: 'current_user',
+  SVFOP_CURRENT_USER: 'current_user',
+  SVFOP_USER: 'current_user',
+  SVFOP_SESSION_USER: 'session_user',
+};
 const BETWEEN: Readonly<Record<string, readonly string[]>> = {
   AEXPR_BETWEEN: ['>=', '<='],
   AEXPR_NOT_BETWEEN: ['<', '>'],
@@ -90,6 +98,11 @@ class Collector {
       case 'FuncCall':
         this.#call(node);
         break;
+      case 'SQLValueFunction': {
+        const name = WITHOUT_PARENTHESES[asText(node['op']) ?? ''];
+        if (name !== undefined) this.#call({ funcname: [{ String: { sval: name } }] });
+        break;
+      }
       case 'A_Expr':
         this.#expression(node);
         break;
@@ -205,9 +218,14 @@ class Collector {
       argumentCount: values.length + ordered,
       isVariadic: node['func_variadic'] === true,
       texts: values.map(literalText),
+      names: values.map(nameGiven),
+      plainTexts: values.map((value) => {
+        const plain = nameGiven(value) === undefined ? value : tagOf(value).fields['arg'];
+        return tagOf(plain).tag === 'A_Const' ? literalText(plain) : undefined;
+      }),
       booleans: values.map(literalBoolean),
       // What is given by name may stand anywhere.
-      arguments: values.some((value) => tagOf(value).tag === 'NamedArgExpr') ? [] : values.map(argumentOf),
+      arguments: values.some((value) => nameGiven(value) !== undefined) ? [] : values.map(argumentOf),
     });
   }
 
@@ -233,6 +251,11 @@ class Collector {
     const name = asText(asNode(alias)['aliasname']);
     if (name !== undefined) this.#aliases.set(name, undefined);
   }
+}
+
+function nameGiven(argument: unknown): string | undefined {
+  const { tag, fields } = tagOf(argument);
+  return tag === 'NamedArgExpr' ? asText(fields['name']) : undefined;
 }
 
 function selectInto(into: Node): Obstacle {

@@ -26,6 +26,10 @@ export interface FunctionCall extends Name {
   readonly isVariadic: boolean;
   /** Of arguments that are text literals. */
   readonly texts: readonly (string | undefined)[];
+  /** Of arguments given by name. */
+  readonly names: readonly (string | undefined)[];
+  /** Of arguments that are text literals of no other type than what the call asks for. */
+  readonly plainTexts: readonly (string | undefined)[];
   /** Of arguments that are boolean literals. */
   readonly booleans: readonly (boolean | undefined)[];
 }

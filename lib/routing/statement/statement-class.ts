@@ -14,10 +14,12 @@ export type PrimaryReason =
   /** Takes numbers from a sequence, or reads its state, of which a standby has another. */
   | 'sequence'
   | 'advisory-lock'
-  /** Reads what belongs to one connection: `currval`, cursors, prepared statements. */
+  /** Reads or changes what belongs to one connection: `currval`, cursors, prepared statements, settings. */
   | 'session-state'
-  /** Reads what each node has of its own: statistics, locks, slots, server files. */
+  /** Reads, or acts on, what each node has of its own: statistics, locks, slots, server files. */
   | 'node-state'
+  /** Its answer depends on the account: the replicas' is another, and may see other rows. */
+  | 'account'
   | 'unlogged-table'
   | 'temporary-table'
   | 'foreign-table'

@@ -1,0 +1,99 @@
+import {
+  asList,
+  asNode,
+  asText,
+  isNode,
+  literalText,
+  parseStatements,
+  tagOf,
+  words,
+  type Node,
+} from '../statement/syntax.js';
+import type { PlaceOf } from './text-template.js';
+
+const PLAIN_NAME = /^[a-z_][a-z0-9_]*$/;
+const TEXT_TYPES: readonly string[] = ['text', 'varchar'];
+const ASSIGNMENT = 3;
+
+/** An argument that a call gives. */
+export interface InputArgument {
+  readonly name: string | undefined;
+  readonly isText: boolean;
+  /** Its default, if that is a text literal. */
+  readonly otherwise: string | undefined;
+}
+
+/** The arguments of a function, in their order. */
+export function argumentsOf(definition: string): readonly InputArgument[] {
+  return asList(createdFunction(definition)?.['parameters'])
+    .map((item) => asNode(asNode(item)['FunctionParameter']))
+    .filter(({ mode }) => mode !== 'FUNC_PARAM_OUT' && mode !== 'FUNC_PARAM_TABLE')
+    .map((parameter) => {
+      const type = asNode(parameter['argType']);
+      const isPlain = ['FUNC_PARAM_IN', 'FUNC_PARAM_DEFAULT'].includes(asText(parameter['mode']) ?? '');
+      const isText = TEXT_TYPES.includes(words(type['names']).at(-1) ?? '');
+      return {
+        name: asText(parameter['name']),
+        isText: isPlain && isText && type['arrayBounds'] === undefined,
+        otherwise: literalText(parameter['defexpr']),
+      };
+    });
+}
+
+/**
+ * The places of those text arguments of a PL/pgSQL function that its body only reads. An argument can be
+ * assigned to, selected into, hidden by a variable or go by an alias: so one counts only if each mention in the
+ * source is within an expression that is evaluated.
+ */
+export function lastingArguments(definition: string, tree: unknown): PlaceOf {
+  const places = new Map<string, number>();
+  const source = sourceOf(createdFunction(definition)?.['options']);
+  const evaluated = evaluatedTexts(tree);
+  // Escaped names are not looked for.
+  if (source === undefined || evaluated === undefined || /u&"/i.test(source)) return () => undefined;
+  for (const [place, { name, isText }] of argumentsOf(definition).entries()) {
+    const names = name === undefined ? [`$${place + 1}`] : [`$${place + 1}`, name];
+    if (!isText || !names.every((one) => PLAIN_NAME.test(one) || one.startsWith('$'))) continue;
+    const isOnlyRead = names.every((one) => {
+      const pattern = new RegExp(`(?<![\\w$])${one.replace('$', '\\$')}(?![\\w$])`, 'gi');
+      const among = (text: string) => text.match(pattern)?.length ?? 0;
+      return among(source) === evaluated.reduce((count, text) => count + among(text), 0);
+    });
+    if (isOnlyRead) for (const one of names) places.set(one, place);
+  }
+  return (name) => places.get(name);
+}
+
+function createdFunction(definition: string): Node | undefined {
+  const { tag, fields } = tagOf(parseStatements(definition)[0]);
+  return tag === 'CreateFunctionStmt' ? fields : undefined;
+}
+
+function sourceOf(options: unknown): string | undefined {
+  for (const item of asList(options)) {
+    const option = asNode(asNode(item)['DefElem']);
+    if (option['defname'] !== 'as') continue;
+    const [source] = asList(asNode(asNode(option['arg'])['List'])['items']);
+    return asText(asNode(asNode(source)['String'])['sval']);
+  }
+  return undefined;
+}
+
+/** What the statements of a body evaluate; undefined where a CALL may give arguments new values. */
+function evaluatedTexts(tree: unknown): readonly string[] | undefined {
+  const texts: string[] = [];
+  let hasCall = false;
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) for (const item of value) visit(item);
+    if (!isNode(value)) return;
+    if ('PLpgSQL_stmt_call' in value) hasCall = true;
+    const expression = asNode(value['PLpgSQL_expr']);
+    const query = asText(expression['query']);
+    if (query !== undefined)
+      texts.push(expression['parseMode'] === ASSIGNMENT ? query.slice(query.indexOf('=') + 1) : query);
+    // What the declarations evaluate is left out: there a name may be a new variable's.
+    for (const [key, field] of Object.entries(value)) if (key !== 'datums') visit(field);
+  };
+  visit(tree);
+  return hasCall ? undefined : texts;
+}
