@@ -78,7 +78,7 @@ const warnings = vi.spyOn(process, 'emitWarning');
 beforeEach(() => {
   clock = new ManualClock();
   primary = new Primary(clock);
-  classes = new StatementClasses({ clock, primary });
+  classes = new StatementClasses({ clock, options: {}, primary });
   warnings.mockReset().mockImplementation(() => {});
 });
 afterEach(() => classes.stop());
