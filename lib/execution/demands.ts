@@ -133,8 +133,8 @@ function sessionStatement({
 
 /** Whether a session's later reads must see what a statement of that class has done on the primary. */
 export function mayWrite(found: StatementClass): boolean {
-  if (found.kind === 'session') return found.reason !== 'setting' && found.reason !== 'listen';
-  return found.kind === 'primary' && found.writes;
+  if (found.kind !== 'session') return found.kind === 'primary' && found.writes;
+  return found.writes === true || (found.reason !== 'setting' && found.reason !== 'listen');
 }
 
 const SURELY_WRITES: ReadonlySet<string> = new Set(['write', 'ddl', 'row-lock']);

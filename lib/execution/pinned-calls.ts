@@ -114,7 +114,7 @@ function outlivesTransaction(found: StatementClass): boolean {
 
 /** A temporary object means nothing on any other connection. */
 function definesForOthers(found: StatementClass): boolean {
-  return found.changesCatalog && found.kind !== 'session';
+  return found.changesCatalog && !(found.kind === 'session' && found.reason === 'temporary-object');
 }
 
 /** In a replica scope, a write that the server refused is the scope's refusal. */

@@ -88,7 +88,7 @@ describe('a statement asks for', () => {
     ['undecorated: a write', { found: WRITE, is: 'primary write marks' }],
     [
       'undecorated: what surely writes nothing, and is no read',
-      { found: needsPrimary('node-state', false), is: 'primary node-state marks' },
+      { found: needsPrimary('node-state', false), is: 'primary node-state' },
     ],
     ...[...SURE, ...UNSURE].map((reason): [string, Case] => [
       `undecorated: ${reason}`,

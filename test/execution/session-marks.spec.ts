@@ -27,6 +27,22 @@ describe('a session is marked by', () => {
       ({ cluster }) => cluster.useMaster({ session: true }, () => cluster.query('SELECT 8')),
     ],
     [
+      'a setting with a write in one text',
+      true,
+      ({ cluster }) =>
+        cluster.useMaster({ session: true }, () => cluster.query(`SET work_mem = 1; ${WRITE}`)),
+    ],
+    [
+      'a setting with a write in one text of a transaction',
+      true,
+      ({ cluster }) => cluster.transaction(() => cluster.query(`SET LOCAL work_mem = 1; ${WRITE}`)),
+    ],
+    [
+      'no setting with a read in one text of a transaction',
+      false,
+      ({ cluster }) => cluster.transaction(() => cluster.query('SET LOCAL work_mem = 1; SELECT 8')),
+    ],
+    [
       'no setting on a held connection',
       false,
       ({ cluster }) => cluster.useMaster({ session: true }, () => cluster.query('SET work_mem = 1')),
@@ -263,5 +279,30 @@ describe('a lease whose client was taken', () => {
     await request.end();
     await told(fake);
     expect(await fake.cluster.runInRequest(request, () => nodeOf(fake))).toEqual(REPLICA);
+  });
+});
+
+describe('definitions are looked at again', () => {
+  const isLook = (text: string) => text.includes('AS fingerprint');
+  const looks = ({ driver }: FakeCluster) =>
+    driver.connections.flatMap(({ statements }) => statements).filter(isLook).length;
+
+  it.each([
+    ['CREATE TABLE t (id int)', true],
+    ['SET work_mem = 1; CREATE TABLE t (id int)', true],
+    ['CREATE TEMP TABLE t (id int)', false],
+    ['SET work_mem = 1', false],
+    [WRITE, false],
+  ])('after %s in a transaction or on a held connection: %s', async (text, isLooked) => {
+    await using fake = await fakeCluster();
+    for (const scope of [
+      (work: () => Promise<unknown>) => fake.cluster.transaction(work),
+      (work: () => Promise<unknown>) => fake.cluster.useMaster({ session: true }, work),
+    ]) {
+      const before = looks(fake);
+      await scope(() => fake.cluster.query(text));
+      await fake.clock.advance(1_000);
+      expect(looks(fake) > before).toBe(isLooked);
+    }
   });
 });

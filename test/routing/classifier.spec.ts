@@ -155,3 +155,16 @@ describe('the classifier', () => {
     expect(verdict('SELECT 1', made)).toBe('read');
   });
 });
+
+describe('of what needs a connection of its own', () => {
+  it.each([
+    ['SET work_mem = 1', undefined],
+    ['SET work_mem = 1; SELECT 1', undefined],
+    ['SET work_mem = 1; DELETE FROM users', true],
+    [`SELECT nextval('seq'); LISTEN orders`, true],
+    ['SET work_mem = 1; SELECT opaque()', true],
+  ])('it is known whether the text writes, too: %s', (text, writes) => {
+    const found = classifier.classify(text);
+    expect([found.kind, found.kind === 'session' && found.writes]).toEqual(['session', writes]);
+  });
+});

@@ -67,6 +67,8 @@ export type Obstacle =
       readonly detail: string;
       /** What to use instead. */
       readonly remedy: string;
+      /** Something else in the text writes, or may. */
+      readonly writes?: boolean;
     };
 
 /** What a text is to the router. */
@@ -89,7 +91,7 @@ export function strictest(obstacles: readonly Obstacle[]): Obstacle | undefined 
     if (obstacle.kind === 'primary') writes ||= obstacle.writes;
     if (!found || rank(obstacle) > rank(found)) found = obstacle;
   }
-  return found?.kind === 'primary' && writes && !found.writes ? { ...found, writes } : found;
+  return found && writes && found.writes !== true ? { ...found, writes } : found;
 }
 
 function rank(obstacle: Obstacle): number {
