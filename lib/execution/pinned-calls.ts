@@ -66,8 +66,8 @@ export class PinnedCalls {
       mustNotWrite: route === 'replica',
       leavesTraces: outlivesTransaction(found),
       willRunOn: (role) => {
-        if (role === 'replica' || !mayWrite(found)) return;
-        for (const session of sessions) deeds?.writesFor(session, () => this.#parts.clock.now());
+        if (!deeds || deeds.isReadOnly || role === 'replica' || !mayWrite(found)) return;
+        for (const session of sessions) deeds.writesFor(session, () => this.#parts.clock.now());
       },
     });
   }

@@ -1,8 +1,10 @@
 import type { Clock, Timer } from '../clock.js';
 
-/** Between the beginnings of two samples; and while no replica gets on, at most. */
+/** Between the beginnings of two samples; and at most, while one after the other brings nothing new. */
 const CLOSEST_MS = 20;
 const FARTHEST_MS = 250;
+/** So many may bring nothing new before they become rarer. */
+const MOST_IN_VAIN = 10;
 
 /**
  * Takes samples on demand: at most one at a time, at most one in 20 ms, less and less often while they bring nothing
@@ -12,7 +14,7 @@ export class Sampler {
   readonly #clock: Clock;
   readonly #sample: () => Promise<boolean>;
   #timer: Timer | undefined;
-  #gapMs = CLOSEST_MS;
+  #inVain = 0;
   #isWanted = false;
   #isSampling = false;
   #beganAt = -Infinity;
@@ -27,8 +29,8 @@ export class Sampler {
   /** @param isNews There is something to see: that it was long in vain counts no more. */
   wanted(isNews = false): void {
     if (this.#isStopped) return;
-    const isSooner = isNews && this.#gapMs > CLOSEST_MS;
-    if (isSooner) this.#gapMs = CLOSEST_MS;
+    const isSooner = isNews && this.#inVain > MOST_IN_VAIN;
+    if (isNews) this.#inVain = 0;
     if (this.#isWanted && !isSooner) return;
     this.#isWanted = true;
     if (!this.#isSampling) this.#schedule();
@@ -41,7 +43,9 @@ export class Sampler {
 
   #schedule(): void {
     this.#timer?.cancel();
-    const dueMs = Math.max(0, this.#beganAt + this.#gapMs - this.#clock.now());
+    const rarer = 2 ** Math.max(0, this.#inVain - MOST_IN_VAIN);
+    const gapMs = Math.min(CLOSEST_MS * rarer, FARTHEST_MS);
+    const dueMs = Math.max(0, this.#beganAt + gapMs - this.#clock.now());
     this.#timer = this.#clock.setTimer(() => void this.#take(), dueMs, true);
   }
 
@@ -51,7 +55,7 @@ export class Sampler {
     this.#beganAt = this.#clock.now();
     const isNew = await this.#sample();
     this.#isSampling = false;
-    this.#gapMs = isNew ? CLOSEST_MS : Math.min(this.#gapMs * 2, FARTHEST_MS);
+    this.#inVain = isNew ? 0 : this.#inVain + 1;
     if (this.#isWanted && !this.#isStopped) this.#schedule();
   }
 }

@@ -134,7 +134,7 @@ describe('a replica', () => {
       });
       await expect(
         cluster.transaction(() => cluster.useReplica(() => cluster.query(escape))),
-      ).rejects.toThrow(/multiple commands|within transaction/);
+      ).rejects.toThrow(/multiple commands|within transaction|stays read-only/);
     }
     expect((await onPrimary(`SELECT FROM filler WHERE text = 'x'`)).rows).toEqual([]);
     await expect(cluster.useReplica({ onUnavailable: 'fail' }, port)).rejects.toMatchObject({

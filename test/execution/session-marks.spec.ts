@@ -158,13 +158,17 @@ describe('a session is marked by', () => {
     });
   });
 
-  it('a transaction at its end, and not before', async () => {
+  it('a transaction from its first write on, and by its end', async () => {
     await using fake = await fakeCluster();
     await inSession(fake, async () => {
       const { current } = fake.cluster.session;
       await fake.cluster.transaction(async () => {
-        await fake.cluster.query(WRITE);
         expect(current.isMarked).toBe(false);
+        await fake.cluster.query(WRITE);
+        expect(current.isMarked).toBe(true);
+        await fake.probe();
+        // A token for a job that is written in the same transaction: its reader waits for a later sample.
+        expect(await fake.cluster.session.token()).toMatch(/\.-\./);
       });
       expect(current.isMarked).toBe(true);
       expect(await nodeOf(fake)).toBe('p');

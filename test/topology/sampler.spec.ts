@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { Sampler } from '../../lib/topology/sampler.js';
 
 /** A sampler whose samples take so long, and when each began. */
-function samplerTaking(ms: number) {
+function samplerTaking(ms: number, bringsNews: () => boolean = () => true) {
   const clock = new ManualClock();
   const began: number[] = [];
   let [running, most] = [0, 0];
@@ -12,6 +12,7 @@ function samplerTaking(ms: number) {
     most = Math.max(most, ++running);
     await new Promise<void>((resolve) => void clock.setTimer(resolve, ms));
     running--;
+    return bringsNews();
   });
   return { sampler, clock, began, mostAtOnce: () => most };
 }
@@ -82,4 +83,25 @@ it('takes none for who asks after it was stopped', async () => {
   sampler.wanted();
   await clock.advance(1_000);
   expect([began, clock.pending]).toEqual([[], 0]);
+});
+
+it('takes them less and less often while they bring nothing new, and at once again when something may', async () => {
+  let isNews = false;
+  const { sampler, clock, began } = samplerTaking(0, () => isNews);
+  const wantFor = async (ms: number) => {
+    for (let at = 0; at < ms; at++) {
+      sampler.wanted();
+      await clock.advance(1);
+    }
+  };
+  await wantFor(2_000);
+  const gaps = began.slice(1).map((at, i) => at - (began[i] ?? 0));
+  expect(gaps.slice(0, 14)).toEqual([...Array.from({ length: 10 }, () => 20), 40, 80, 160, 250]);
+  const before = began.length;
+  sampler.wanted(true);
+  await clock.advance(20);
+  expect(began.length).toBe(before + 1);
+  isNews = true;
+  await wantFor(100);
+  expect(began.slice(-4).map((at, i, all) => at - (all[i - 1] ?? at))).toEqual([0, 20, 20, 20]);
 });
