@@ -154,7 +154,7 @@ export function refuseWrite(found: StatementClass): void {
 }
 
 /** What takes a connection out of its read-only mode: said outright, or by going back to how it began. */
-const ESCAPES = /\b(read\s+write|read_only|(reset|discard)\s+all)\b/i;
+const ESCAPES = /\bread\s+write\b|read_only\b|\b(reset|discard)\s+all\b/i;
 
 /**
  * A connection that is held to reading stays so.
