@@ -4,18 +4,15 @@ import type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from '.
 import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
 import type { ClusterSettings } from './config/settings.js';
 import { describeError, PgMcpError } from './errors.js';
-import { checkReplicaOptions, Demands } from './execution/demands.js';
+import { checkReplicaOptions } from './execution/demands.js';
+import { assembleExecution } from './execution/assemble.js';
 import { detached } from './execution/detached.js';
-import { Dispatcher } from './execution/dispatcher.js';
 import { judgeHealth, type ClusterHealth } from './execution/health.js';
-import { KeptTexts } from './execution/kept-texts.js';
 import { createPools, followTopology, monitorConnectOptions } from './execution/pools.js';
 import { explainRoute, type RouteExplanation } from './execution/route-explanation.js';
-import { ScopedCalls } from './execution/scoped-calls.js';
-import { Sessions } from './execution/sessions.js';
-import { ShadowCount, type ShadowReport } from './execution/shadow-report.js';
+import type { Sessions } from './execution/sessions.js';
+import type { ShadowReport } from './execution/shadow-report.js';
 import { startUp } from './execution/start-up.js';
-import { StatementClasses } from './execution/statement-classes.js';
 import { statusOf, type ClusterState, type ClusterStatus } from './execution/status.js';
 import { Tally, type ClusterObserver } from './execution/tally.js';
 import type { NodePool } from './pool/node-pool.js';
@@ -46,10 +43,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly #monitor: Monitor;
   readonly #pools: ReadonlyMap<string, NodePool>;
   readonly #tally = new Tally();
-  readonly #dispatcher: Dispatcher;
-  readonly #calls: ScopedCalls;
-  readonly #classes: StatementClasses;
-  readonly #shadow = new ShadowCount();
+  readonly #execution: ReturnType<typeof assembleExecution>;
   readonly #events = new EventEmitter<ClusterEvents>();
   #state: ClusterState = 'new';
   #connecting: Promise<void> | undefined;
@@ -72,34 +66,9 @@ export class PgCluster implements Queryable, AsyncDisposable {
       connectOptions: (node) => monitorConnectOptions(node, settings),
       onChange: (next, previous) => this.#changed(next, previous),
     });
-    const tally = this.#tally;
-    const monitor = this.#monitor;
-    const keptTexts = new KeptTexts();
-    const ask: Queryable['query'] = (statement, values) =>
-      this.#dispatcher.query({ target: 'primary', reason: 'catalog' }, toStatement(statement, values));
-    const { safeFunctions } = settings.routing;
-    const accountsDiffer = settings.nodes.some(
-      ({ accounts: { primary, replica } }) => primary.user !== replica.user,
-    );
-    const options = { safeFunctions, accountsDiffer };
-    const classes = new StatementClasses({ clock, options, primary: { query: ask } });
-    this.#classes = classes;
-    const pools = this.#pools;
-    this.#dispatcher = new Dispatcher({
-      settings,
-      clock,
-      random,
-      monitor,
-      pools,
-      tally,
-      classes,
-      keptTexts,
-    });
-    const { acquireTimeoutMs } = settings.pool;
-    const demands = new Demands({ settings, clock, keptTexts, shadow: this.#shadow });
-    const dispatcher = this.#dispatcher;
-    this.#calls = new ScopedCalls({ dispatcher, demands, classes, tally, clock, acquireTimeoutMs });
-    this.session = new Sessions({ settings: settings.session, clock, monitor, calls: this.#calls, tally });
+    const [monitor, pools, tally] = [this.#monitor, this.#pools, this.#tally];
+    this.#execution = assembleExecution({ settings, clock, random, monitor, pools, tally });
+    this.session = this.#execution.sessions;
   }
 
   /**
@@ -145,7 +114,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
    * @throws PgMcpError by its `code`; errors of the server pass as `pg` throws them.
    */
   async query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
-    return this.#calls.query<R>(toStatement(statement, values));
+    return this.#execution.calls.query<R>(toStatement(statement, values));
   }
 
   /** Runs a function whose calls read from one replica. What it returns may be a promise, Observable or generator. */
@@ -154,14 +123,14 @@ export class PgCluster implements Queryable, AsyncDisposable {
   useReplica<T>(...args: [() => T] | [ReplicaOptions & Owned, () => T]): T {
     const [options, work] = withOptions<ReplicaOptions & Owned, T>(args);
     checkReplicaOptions(options);
-    return this.#calls.inReplicaScope(options, work);
+    return this.#execution.calls.inReplicaScope(options, work);
   }
 
   /** Runs a function whose calls go to the primary. */
   useMaster<T>(work: () => T): T;
   useMaster<T>(options: PrimaryOptions & Owned, work: () => T): T;
   useMaster<T>(...args: [() => T] | [PrimaryOptions & Owned, () => T]): T {
-    return this.#calls.inPrimaryScope(...withOptions<PrimaryOptions & Owned, T>(args));
+    return this.#execution.calls.inPrimaryScope(...withOptions<PrimaryOptions & Owned, T>(args));
   }
 
   /**
@@ -173,7 +142,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   transaction<T>(work: () => T): Transacted<T>;
   transaction<T>(options: TransactionOptions, work: () => T): Transacted<T>;
   transaction<T>(...args: [() => T] | [TransactionOptions, () => T]): Transacted<T> {
-    return this.#calls.inTransaction(...withOptions<TransactionOptions, T>(args)) as Transacted<T>;
+    return this.#execution.calls.inTransaction(...withOptions<TransactionOptions, T>(args)) as Transacted<T>;
   }
 
   /**
@@ -182,11 +151,11 @@ export class PgCluster implements Queryable, AsyncDisposable {
    */
   explainRoute(text: string): Promise<RouteExplanation> {
     const { routing, consistency } = this.#settings;
-    const { session } = this.#calls;
+    const { session } = this.#execution.calls;
     return explainRoute(text, {
       routing,
       consistency,
-      classes: this.#classes,
+      classes: this.#execution.classes,
       monitor: this.#monitor,
       session,
     });
@@ -194,36 +163,36 @@ export class PgCluster implements Queryable, AsyncDisposable {
 
   /** Where undecorated calls would have gone, while `routing.mode` is `shadow`. */
   getShadowReport(): ShadowReport {
-    return this.#shadow.report;
+    return this.#execution.shadow.report;
   }
 
   /** A connection by scope: of the transaction, of the scope's replica or primary, else of the primary. */
   getConnection(): Promise<Lease> {
-    return this.#calls.lease();
+    return this.#execution.calls.lease();
   }
 
   getMasterConnection(): Promise<Lease> {
-    return this.#calls.lease('primary');
+    return this.#execution.calls.lease('primary');
   }
 
   /** Of a replica; of the primary, held to reading, when no replica can serve. */
   getReplicaConnection(): Promise<Lease> {
-    return this.#calls.lease('replica');
+    return this.#execution.calls.lease('replica');
   }
 
   /** Opens the scope of one request, message or job. `request.abandon()` gives back what it still holds. */
   runInRequest<T>(request: RequestScope, work: () => T): T {
-    return this.#calls.inRequest(request, work);
+    return this.#execution.calls.inRequest(request, work);
   }
 
   /** Whether the innermost scope here was opened by a decorated method of that object. */
   isInScopeOf(owner: object): boolean {
-    return this.#calls.isInScopeOf(owner);
+    return this.#execution.calls.isInScopeOf(owner);
   }
 
   /** Whether a request scope is open here. */
   get isInRequest(): boolean {
-    return this.#calls.isInRequest;
+    return this.#execution.calls.isInRequest;
   }
 
   /** Asks every node now and judges the answers; for one that keeps silent, what was last seen of it. */
@@ -273,7 +242,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   async #connect(): Promise<void> {
     this.#refuseWhenClosed();
     this.#state = 'connecting';
-    this.#dispatcher.open();
+    this.#execution.dispatcher.open();
     try {
       await startUp({
         settings: this.#settings,
@@ -282,7 +251,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
         pools: this.#pools,
         refuseWhenClosed: () => this.#refuseWhenClosed(),
       });
-      await this.#classes.start();
+      await this.#execution.classes.start();
       this.#refuseWhenClosed();
     } catch (error) {
       await this.close();
@@ -297,8 +266,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#state = 'closed';
-    this.#classes.stop();
-    this.#dispatcher.close();
+    this.#execution.classes.stop();
+    this.#execution.dispatcher.close();
     await this.#monitor.stop();
     const { drainTimeoutMs } = this.#settings.shutdown;
     await Promise.all([...this.#pools.values()].map((pool) => pool.close(drainTimeoutMs)));
@@ -310,7 +279,9 @@ export class PgCluster implements Queryable, AsyncDisposable {
     if (changes.length === 0) return;
     try {
       // The probe behind it may have been set off by a call, whose scope is not the listener's.
-      this.#calls.outside(() => this.#events.emit('topology', { changes, status: this.getStatus() }));
+      this.#execution.calls.outside(() =>
+        this.#events.emit('topology', { changes, status: this.getStatus() }),
+      );
     } catch (error) {
       // A listener's fault must not stop the monitor.
       process.emitWarning(`a 'topology' listener of cluster ${this.name} failed: ${describeError(error)}`);

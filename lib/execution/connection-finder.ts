@@ -4,7 +4,7 @@ import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
-import { route, whyNoPrimary, type Decision } from '../routing/route.js';
+import { route, type Decision } from '../routing/route.js';
 import type { Borrowed } from '../session/borrowed.js';
 import type { Session } from '../session/session.js';
 import type { Monitor } from '../topology/monitor.js';
@@ -19,6 +19,7 @@ import {
   type Demand,
   type ReplicaDemand,
 } from './demand.js';
+import { nobody } from './nobody.js';
 import { stillFailed, type Ordeal } from './ordeal.js';
 import { PoolConnection } from './pool-connection.js';
 import type { StatementClasses } from './statement-classes.js';
@@ -124,7 +125,7 @@ export class ConnectionFinder {
       if (!found) break;
     }
     if (chosen) return chosen;
-    throw this.#nobody(demand, decide(monitor.topology), ordeal.lastError);
+    throw nobody(demand, decide(monitor.topology), monitor.topology, ordeal.lastError);
   }
 
   /** A connection that is there and free; undefined where the call would have to wait for one. */
@@ -261,8 +262,9 @@ export class ConnectionFinder {
     };
     const found = await monitor.until(serves, Math.max(0, deadline - clock.now()));
     this.#refuseUnlessOpen();
-    if (!found)
-      throw this.#nobody(demand, this.#route(monitor.topology, demand, ordeal.failed), ordeal.lastError);
+    if (found) return;
+    const { topology } = monitor;
+    throw nobody(demand, this.#route(topology, demand, ordeal.failed), topology, ordeal.lastError);
   }
 
   #refuseUnlessOpen(): void {
@@ -273,26 +275,6 @@ export class ConnectionFinder {
         : (['CLUSTER_CLOSED', 'the cluster is closed'] as const);
     throw new PgMcpError(code, message, { safeToRetry: true });
   }
-
-  #nobody(demand: Demand, decision: Decision, cause: unknown) {
-    const options = { cause, safeToRetry: true };
-    if (demand.target === 'primary')
-      return new PgMcpError('NO_PRIMARY', noPrimary(this.#parts.monitor.topology), options);
-    const { refusals = [] } = decision;
-    const reasons = refusals.map((refusal) => `${refusal.node}: ${refusal.reason} (${refusal.detail})`);
-    if (demand.onUnavailable === 'primary') {
-      const message = `no node is known to have what this session has written: ${noPrimary(this.#parts.monitor.topology)}`;
-      const isBehind = refusals.some(({ reason }) => reason === 'behind-session');
-      const isAhead = refusals.length === 0 && demand.isBound && demand.session.isMarked;
-      if (isBehind || isAhead) return new PgMcpError('CONSISTENCY_UNAVAILABLE', message, options);
-    }
-    const why = reasons.length > 0 ? reasons.join('; ') : 'the cluster has none';
-    return new PgMcpError('NO_REPLICA', `no replica can serve this read: ${why}`, options);
-  }
-}
-
-function noPrimary(topology: Topology): string {
-  return `no primary to send this to: ${whyNoPrimary(topology)}`;
 }
 
 function dependsOnPositions(decision: Decision): boolean {

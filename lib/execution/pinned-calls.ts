@@ -7,8 +7,9 @@ import { explainRefusedWrite } from '../session/read-only.js';
 import type { Scope } from '../session/scope.js';
 import type { Session } from '../session/session.js';
 import { UnitOfWork } from '../session/transaction.js';
-import { mayWrite, refuseEscape, refuseTransactionControl, refuseWrite } from './demands.js';
+import { mayWrite } from './demands.js';
 import type { Dispatcher } from './dispatcher.js';
+import { refuseEscape, refuseTransactionControl, refuseWrite } from './refusals.js';
 import type { StatementClasses } from './statement-classes.js';
 
 /** For whom a statement runs on a connection that is held. */

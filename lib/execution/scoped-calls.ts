@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.js';
 import { codeOf } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
-import type { Borrowed, ConnectionSource } from '../session/borrowed.js';
+import type { ConnectionSource } from '../session/borrowed.js';
 import { carry, type OpenScope } from '../session/carry.js';
 import { Deeds } from '../session/deeds.js';
 import { HeldConnection } from '../session/held-connection.js';
-import { Lease } from '../session/lease.js';
+import type { Lease } from '../session/lease.js';
 import { Patience } from '../session/patience.js';
 import {
   createScopeStorage,
@@ -19,10 +19,11 @@ import {
 } from '../session/scope.js';
 import { Session } from '../session/session.js';
 import { newStickiness } from '../session/stickiness.js';
-import { Transaction, type TransactionOptions, type UnitOfWork } from '../session/transaction.js';
+import { Transaction, type TransactionOptions } from '../session/transaction.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Demand } from './demand.js';
 import type { Demands } from './demands.js';
+import { Leases } from './leases.js';
 import { PinnedCalls, tellEnd, type Pin } from './pinned-calls.js';
 import type { StatementClasses } from './statement-classes.js';
 import type { Tally } from './tally.js';
@@ -49,10 +50,20 @@ export class ScopedCalls {
   readonly #processSession = new Session({ isOfOne: false });
 
   readonly #pinned: PinnedCalls;
+  readonly #leases: Leases;
 
   constructor(parts: ScopedCallsParts) {
     this.#parts = parts;
     this.#pinned = new PinnedCalls(parts);
+    this.#leases = new Leases({
+      ...parts,
+      pinned: this.#pinned,
+      processSession: this.#processSession,
+      caller: () => {
+        const scope = this.#scope;
+        return { session: this.#sessionOf(scope), transaction: scope.transaction, deeds: scope.deeds };
+      },
+    });
   }
 
   query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
@@ -117,14 +128,15 @@ export class ScopedCalls {
   async lease(target?: Route): Promise<Lease> {
     const scope = this.#scope;
     const route = target ?? scope.route ?? 'primary';
-    if (scope.transaction) return this.#leaseOfTransaction(scope.transaction, route);
+    const pin = { ...this.#pinOf(scope), route };
+    if (scope.transaction) return this.#leases.ofTransaction(scope.transaction, pin);
     if (scope.held && (target === undefined || scope.route === target))
-      return this.#leaseOf(scope.held, route, async () => {});
+      return this.#leases.ofHeld(scope.held, pin, async () => {});
     const held = this.#hold(this.#demandOf(scope, route));
     const finish = keptBy(scope.request, held, { untilAnswer: true });
     const end = () => finish(() => held.end());
     try {
-      return await this.#leaseOf(held, route, end);
+      return await this.#leases.ofHeld(held, pin, end);
     } catch (error) {
       await end();
       throw error;
@@ -217,77 +229,9 @@ export class ScopedCalls {
     return new HeldConnection({ borrow: () => this.#parts.dispatcher.borrow(demand) });
   }
 
-  async #leaseOfTransaction(transaction: UnitOfWork, route: Route): Promise<Lease> {
-    const located = await transaction.locate();
-    const { node, role, client } = located;
-    const pin = { ...this.#pinOf(this.#scope), route };
-    return new Lease({
-      node,
-      role,
-      query: (statement) => this.#pinned.query(this.#blockWithin(transaction) ?? transaction, statement, pin),
-      takeClient: () => {
-        located.taint();
-        const now = () => this.#parts.clock.now();
-        if (role === 'primary') for (const session of pin.sessions) pin.deeds?.writesFor(session, now);
-        return client;
-      },
-      release: async () => {},
-    });
-  }
-
-  async #leaseOf(held: HeldConnection, route: Route, release: () => Promise<void>): Promise<Lease> {
-    const borrowed: Borrowed = await held.borrow();
-    borrowed.release();
-    const { node, role, client } = borrowed;
-    const scope = this.#scope;
-    const taker = this.#sessionOf(scope);
-    const isBound = this.#parts.demands.isBound(scope);
-    let isClientTaken = false;
-    return new Lease({
-      node,
-      role,
-      query: (statement) => {
-        const block = this.#blockWithin(held);
-        const caller = this.#scope;
-        // It may have been taken long before, in another session than that of who uses it now.
-        const sessions = [...new Set([taker, this.#sessionOf(caller)])];
-        const pin = { route, sessions, isBound, deeds: block ? caller.deeds : undefined };
-        return this.#pinned.query(block ?? held, statement, pin);
-      },
-      takeClient: () => {
-        if (role === 'primary' && !isClientTaken) this.#writesUnseen(taker, held);
-        isClientTaken = true;
-        return client;
-      },
-      release,
-    });
-  }
-
-  /** What is done with a `pg.Client` passes by us: until that is given back, it may write at any time. */
-  #writesUnseen(session: Session, held: HeldConnection): void {
-    const { clock, classes, dispatcher } = this.#parts;
-    // All others of the process would wait for a client that listens for as long as the process runs.
-    const ended = session === this.#processSession ? () => {} : session.openWrite(() => clock.now());
-    dispatcher.wrote(session);
-    held.atEnd(() => {
-      ended();
-      dispatcher.wrote(session);
-      classes.ran({ kind: 'unseen' });
-    });
-  }
-
   #pinOf(scope: Scope): Pin {
     const isBound = this.#parts.demands.isBound(scope);
     return { route: scope.route, sessions: [this.#sessionOf(scope)], isBound, deeds: scope.deeds };
-  }
-
-  /**
-   * The block of the caller where that has the connection now: a lease from around it is used within it, and
-   * would wait for its end.
-   */
-  #blockWithin(outer: UnitOfWork | HeldConnection): UnitOfWork | undefined {
-    const { transaction } = this.#scope;
-    return transaction?.isWithin(outer) ? transaction : undefined;
   }
 
   async #runAgain(

@@ -1,0 +1,45 @@
+import type { Clock } from '../clock.js';
+import type { ClusterSettings } from '../config/settings.js';
+import type { NodePool } from '../pool/node-pool.js';
+import { toStatement, type Queryable } from '../query.js';
+import type { Monitor } from '../topology/monitor.js';
+import { Demands } from './demands.js';
+import { Dispatcher } from './dispatcher.js';
+import { KeptTexts } from './kept-texts.js';
+import { ScopedCalls } from './scoped-calls.js';
+import { Sessions } from './sessions.js';
+import { ShadowCount } from './shadow-report.js';
+import { StatementClasses } from './statement-classes.js';
+import type { Tally } from './tally.js';
+
+export interface ExecutionParts {
+  readonly settings: ClusterSettings;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly monitor: Monitor;
+  readonly pools: ReadonlyMap<string, NodePool>;
+  readonly tally: Tally;
+}
+
+/** Puts together what carries the calls of one cluster out. */
+export function assembleExecution(parts: ExecutionParts) {
+  const { settings, clock, monitor, tally } = parts;
+  const { safeFunctions } = settings.routing;
+  const accountsDiffer = settings.nodes.some(
+    ({ accounts: { primary, replica } }) => primary.user !== replica.user,
+  );
+  const ask: Queryable['query'] = (statement, values) =>
+    dispatcher.query({ target: 'primary', reason: 'catalog' }, toStatement(statement, values));
+  const classes = new StatementClasses({
+    clock,
+    options: { safeFunctions, accountsDiffer },
+    primary: { query: ask },
+  });
+  const [keptTexts, shadow] = [new KeptTexts(), new ShadowCount()];
+  const dispatcher: Dispatcher = new Dispatcher({ ...parts, classes, keptTexts });
+  const demands = new Demands({ settings, clock, keptTexts, shadow });
+  const { acquireTimeoutMs } = settings.pool;
+  const calls = new ScopedCalls({ dispatcher, demands, classes, tally, clock, acquireTimeoutMs });
+  const sessions = new Sessions({ settings: settings.session, clock, monitor, calls, tally });
+  return { dispatcher, classes, calls, sessions, shadow };
+}
