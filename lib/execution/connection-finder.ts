@@ -278,9 +278,9 @@ export class ConnectionFinder {
 }
 
 function dependsOnPositions(decision: Decision): boolean {
-  return decision.node
-    ? decision.reason === 'behind-session' || decision.reason === 'scope-on-primary'
-    : decision.refusals.some(({ reason }) => reason === 'behind-session');
+  if (decision.node && decision.reason === 'scope-on-primary') return true;
+  const { refusals = [] } = decision;
+  return refusals.some(({ reason }) => reason === 'behind-session' || reason === 'behind-scope');
 }
 
 function roleIn(topology: Topology, node: string): Chosen['target'] {

@@ -24,28 +24,43 @@ export class SessionTokenCarrier {
     const header = headers[this.#header.toLowerCase()];
     // Left empty by a client that has none to send: its cookie still counts.
     if (typeof header === 'string' && header !== '') return header;
-    return headers.cookie === undefined ? undefined : parseCookie(headers.cookie)[this.#cookie];
+    return this.#cookieIn(headers);
+  }
+
+  #cookieIn({ cookie }: IncomingMessage['headers']): string | undefined {
+    return cookie === undefined ? undefined : parseCookie(cookie)[this.#cookie];
   }
 
   /** Has the answer, whatever it is, bring the session's token where it says more than what the client brought. */
   tellIn(response: ServerResponse, session: Session, brought: string | undefined): void {
     const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
     response.writeHead = (...args: unknown[]) => {
-      const token = response.headersSent ? undefined : this.#cluster.session.tokenOf(session);
-      const isNews = token !== undefined && token !== brought;
-      return writeHead(...(isNews ? this.#write(response, token, args) : args));
+      if (response.headersSent) return writeHead(...args);
+      const token = this.#cluster.session.tokenOf(session);
+      if (token !== undefined) {
+        if (token === brought) return writeHead(...args);
+        response.setHeader(this.#header, token);
+        return writeHead(...this.#withCookie(response, token, args));
+      }
+      // What it brought counted for nothing: it need not be brought again.
+      const isStale = brought !== undefined && brought === this.#cookieIn(response.req.headers);
+      return writeHead(...(isStale ? this.#withCookie(response, undefined, args) : args));
     };
   }
 
-  /** What to call `writeHead` with instead. */
-  #write(response: ServerResponse, token: string, args: readonly unknown[]): readonly unknown[] {
-    response.setHeader(this.#header, token);
+  /** What to call `writeHead` with, for the client to keep that token, or none. */
+  #withCookie(
+    response: ServerResponse,
+    token: string | undefined,
+    args: readonly unknown[],
+  ): readonly unknown[] {
     const isEncrypted = response.req.socket !== null && 'encrypted' in response.req.socket;
-    const cookie = stringifySetCookie(this.#cookie, token, {
+    const cookie = stringifySetCookie(this.#cookie, token ?? '', {
       path: '/',
       httpOnly: true,
       sameSite: 'lax',
       secure: isEncrypted,
+      ...(token === undefined && { maxAge: 0 }),
     });
     // Cookies given to `writeHead` itself would take the place of all others.
     const headers = withCookie(args.at(-1), cookie);

@@ -10,7 +10,7 @@ export interface SessionToken {
   readonly lsn: Lsn | undefined;
 }
 
-const FORM = /^v1\.(\d*)\.(\d{1,10})\.([0-9a-f]{1,16}|-)\.([\w-]{43})$/;
+const FORM = /^v1\.(-?\d*)\.(\d{1,10})\.([0-9a-f]{1,16}|-)\.([\w-]{43})$/;
 
 /** Writes tokens that nobody without the secret can make, and reads none but those. */
 export class TokenSigner {

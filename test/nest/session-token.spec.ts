@@ -274,6 +274,8 @@ describe('of what a client brings', () => {
     for (const forged of [`${token}x`, token.replace(/\.[^.]+$/, `.${'A'.repeat(43)}`), '%E0%A4%A']) {
       const answer = await call('GET', 'read/1', { cookie: `pg_session=${forged}` });
       expect([answer.status, answer.token]).toEqual([200, null]);
+      // Nor does the client go on bringing it.
+      expect(answer.cookies).toEqual([expect.stringMatching(/^pg_session=; Max-Age=0; Path=\/;/)]);
     }
     expect(ignored() - before).toBe(3);
   });
