@@ -17,6 +17,8 @@ export {
 } from './errors.js';
 export type { ClusterHealth } from './execution/health.js';
 export type { RouteExplanation } from './execution/route-explanation.js';
+export type { Sessions } from './execution/sessions.js';
+export type { ShadowedText, ShadowReport } from './execution/shadow-report.js';
 export type { ClusterState, ClusterStatus, NodeStatus } from './execution/status.js';
 export type { ClusterObserver } from './execution/tally.js';
 export { ClusterRegistry } from './nest/cluster-registry.js';
@@ -25,7 +27,7 @@ export { UseReplica, type UseReplicaOptions } from './nest/decorators/use-replic
 export type { PgMcpModuleExtras, PgMcpModuleOptions, PgMcpOptionsFactory } from './nest/module-options.js';
 export { PgMcpModule } from './nest/pg-mcp.module.js';
 export { getClusterToken, InjectCluster } from './nest/tokens.js';
-export type { Queryable, QueryField, QueryResult, Statement } from './query.js';
+export type { Consistency, Queryable, QueryField, QueryResult, Statement } from './query.js';
 export { Lease } from './session/lease.js';
 export { RequestScope, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';
 export type { IsolationLevel, TransactionOptions } from './session/transaction.js';
