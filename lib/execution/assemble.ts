@@ -1,8 +1,5 @@
-import type { Clock } from '../clock.js';
-import type { ClusterSettings } from '../config/settings.js';
-import type { NodePool } from '../pool/node-pool.js';
 import { toStatement, type Queryable } from '../query.js';
-import type { Monitor } from '../topology/monitor.js';
+import type { FinderParts } from './connection-finder.js';
 import { Demands } from './demands.js';
 import { Dispatcher } from './dispatcher.js';
 import { KeptTexts } from './kept-texts.js';
@@ -10,16 +7,8 @@ import { ScopedCalls } from './scoped-calls.js';
 import { Sessions } from './sessions.js';
 import { ShadowCount } from './shadow-report.js';
 import { StatementClasses } from './statement-classes.js';
-import type { Tally } from './tally.js';
 
-export interface ExecutionParts {
-  readonly settings: ClusterSettings;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly monitor: Monitor;
-  readonly pools: ReadonlyMap<string, NodePool>;
-  readonly tally: Tally;
-}
+export type ExecutionParts = Omit<FinderParts, 'classes' | 'loads'>;
 
 /** Puts together what carries the calls of one cluster out. */
 export function assembleExecution(parts: ExecutionParts) {

@@ -138,7 +138,7 @@ export class NodePool {
     this.#opener.abort(cause);
     const connections = [...this.#idle.splice(0), ...this.#active, ...this.#caretaker.giveUp()];
     this.#active.clear();
-    this.#waiting.turnAway(new ConnectError(this.#options.node, cause));
+    this.turnAway(cause);
     for (const connection of connections) this.#close(connection, 'fenced', cause);
   }
 

@@ -4,7 +4,6 @@ import {
   isHarmlessOfExtension,
   judgeBuiltin,
   NAMES_SCHEMAS,
-  READS_TABLE,
   RUNS_TEXT,
 } from './builtin-functions.js';
 import type { FunctionCall } from '../statement/mentions.js';
@@ -16,6 +15,7 @@ import { FIRST_OWN_OID } from './queries.js';
 import type { References } from './references.js';
 import type { Reading } from '../statement/reading.js';
 import { TypeJudge } from './type-judge.js';
+import { judgeServerFunction, unproven, within } from './verdicts.js';
 
 export type Mode = Reading['mode'];
 
@@ -278,43 +278,4 @@ export class ObjectJudge {
     }
     return undefined;
   }
-}
-
-/** One of PostgreSQL's own, or what stands for one. */
-function judgeServerFunction(
-  { name, volatility }: FunctionEntry,
-  mode: Mode,
-  calledAs: string,
-): Obstacle | undefined {
-  const reads = READS_TABLE.includes(name)
-    ? ({ reason: 'volatile-function', writes: true } as const)
-    : undefined;
-  const verdict = judgeBuiltin(name, volatility) ?? reads;
-  if (!verdict || (mode === 'plan' && volatility === 'v')) return undefined;
-  const detail = `${calledAs}()`;
-  return 'isLastingLock' in verdict && verdict.isLastingLock
-    ? {
-        kind: 'session',
-        reason: 'lock',
-        detail,
-        remedy:
-          'its lock belongs to one connection: use getConnection(), or pg_advisory_xact_lock in transaction()',
-      }
-    : { kind: 'primary', reason: verdict.reason, detail, writes: verdict.writes };
-}
-
-function unproven({ schema, name }: FunctionEntry): Obstacle {
-  return { kind: 'primary', reason: 'volatile-function', detail: `${schema}.${name}()`, writes: true };
-}
-
-/** The same obstacle, met behind a function or view; what a function leaves on its connection is a write, too. */
-function within(
-  { schema, name, ...entry }: FunctionEntry | RelationEntry,
-  found: Obstacle | undefined,
-): Obstacle | undefined {
-  if (!found) return undefined;
-  const detail = `${found.detail} in ${schema}.${name}${'language' in entry ? '()' : ''}`;
-  return found.kind === 'primary' && found.reason !== 'unknown-name'
-    ? { ...found, detail }
-    : { kind: 'primary', reason: 'volatile-function', detail, writes: true };
 }
