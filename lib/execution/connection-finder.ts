@@ -3,6 +3,7 @@ import { patiently, type Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
 import type { NodePool } from '../pool/node-pool.js';
+import type { SharedConnection } from '../pool/shared-connection.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
 import { route, type Decision } from '../routing/route.js';
 import type { Borrowed } from '../session/borrowed.js';
@@ -142,6 +143,25 @@ export class ConnectionFinder {
     return this.#lend(chosen, connection);
   }
 
+  /** A connection that the call shares with others; undefined where there is none to share. */
+  takeShared(chosen: Chosen, demand: Demand, ordeal: Ordeal): SharedConnection | undefined {
+    const { shared } = this.#poolOf(chosen.node.name);
+    const connection = shared.take();
+    if (!connection) return undefined;
+    if (!this.#accept(demand, chosen, connection.pooled, ordeal)) {
+      shared.putBack(connection);
+      return undefined;
+    }
+    rememberRead(demand, chosen);
+    this.#tellAcquired(chosen, 0);
+    return connection;
+  }
+
+  /** What of a call's time is the way there and back. */
+  roundTripMs(node: string): number {
+    return this.#poolOf(node).shared.roundTripMs;
+  }
+
   /** Whether a connection to a replica is to the server that was judged, and means what the text means. */
   #accept(demand: Demand, { node, target }: Chosen, { driver }: PooledConnection, ordeal: Ordeal): boolean {
     if (demand.target === 'primary' || target === 'primary') return true;
@@ -173,10 +193,7 @@ export class ConnectionFinder {
       failed: stillFailed(failed, topology, demand),
       now,
       // Transactions and leases count by their connections, and so do calls that still wait for one.
-      inFlight: (node) => {
-        const counts = pools.get(node)?.counts;
-        return Math.max(loads.inFlight(node), counts ? counts.active + counts.pending : 0);
-      },
+      inFlight: (node) => Math.max(loads.inFlight(node), pools.get(node)?.load ?? 0),
       latencyMs: (node, since) => loads.latencyMs(node, since),
       heldMs: (node, since) => loads.heldMs(node, now, since),
     });

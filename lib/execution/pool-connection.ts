@@ -53,11 +53,8 @@ export class PoolConnection implements Borrowed {
 
   async #observe<T>(running: Promise<T>): Promise<T> {
     const began = this.#clock.now();
-    const tell = (error?: unknown) => {
-      const seconds = (this.#clock.now() - began) / 1_000;
-      const event = { node: this.node, role: this.role, seconds, ...(error !== undefined && { error }) };
-      for (const observer of this.#tally.observers) observer.queryEnded?.(event);
-    };
+    const tell = (error?: unknown) =>
+      this.#tally.queryEnded(this.node, this.role, this.#clock.now() - began, error);
     try {
       const result = await running;
       tell();

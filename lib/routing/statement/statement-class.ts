@@ -76,6 +76,8 @@ export type StatementClass = (
   | {
       /** May run on a replica. */
       readonly kind: 'read';
+      /** One SELECT, VALUES or TABLE: it answers with rows, and nothing of it runs after them. */
+      readonly isQuery?: boolean;
     }
   | Obstacle
 ) & {
