@@ -23,6 +23,7 @@ function aFunction(given: Partial<FunctionEntry> & Pick<FunctionEntry, 'oid' | '
     source: null,
     definition: null,
     searchPath: undefined,
+    hasOtherMeaning: false,
     extension: undefined,
     parts: [],
     defaults: NO_REFERENCES,

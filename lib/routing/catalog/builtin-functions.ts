@@ -1,4 +1,4 @@
-import type { Obstacle, PrimaryReason } from '../statement/statement-class.js';
+import type { PrimaryReason } from '../statement/statement-class.js';
 
 /** Volatile functions of PostgreSQL that a standby runs as well, with no effect and as good an answer. */
 const HARMLESS: ReadonlySet<string> = new Set(
@@ -90,22 +90,6 @@ export function judgeBuiltin(name: string, volatility: string): BuiltinVerdict |
   if (LASTING_LOCK.test(name)) return verdict('advisory-lock', false, true);
   if (name.includes('advisory')) return verdict('advisory-lock', false);
   return verdict('volatile-function', true);
-}
-
-/** Settings by which later names in a statement, or in what it calls, can mean something else. */
-const CHANGES_MEANING: readonly string[] = [
-  'search_path',
-  'role',
-  'session_authorization',
-  'standard_conforming_strings',
-  'plpgsql.variable_conflict',
-];
-
-/** Of `set_config` for the statement's own transaction, by the setting's name where the text tells it. */
-export function judgeLocalSetting(setting: string | undefined): Obstacle | undefined {
-  if (setting !== undefined && !CHANGES_MEANING.includes(setting.toLowerCase())) return undefined;
-  const detail = `set_config() of ${setting ?? 'what only the server knows'}`;
-  return { kind: 'primary', reason: 'session-state', detail, writes: true };
 }
 
 /** Where temporary objects are looked for first, a schema for them is made for these to name. */

@@ -9,15 +9,10 @@ import type {
 import { readStatement, type Reading } from '../statement/reading.js';
 import type { Obstacle } from '../statement/statement-class.js';
 import { parseStatements } from '../statement/syntax.js';
-import {
-  judgeLocalSetting,
-  READS_SCHEMA,
-  READS_TABLE,
-  RUNS_TEXT,
-  TAKES_TYPE_NAME,
-} from './builtin-functions.js';
+import { READS_SCHEMA, READS_TABLE, RUNS_TEXT, TAKES_TYPE_NAME } from './builtin-functions.js';
 import type { Catalog } from './catalog.js';
 import type { FunctionEntry } from './entries.js';
+import { judgeLocalSetting } from './local-settings.js';
 import { ObjectJudge, type Mode, type ObjectJudgeParts } from './object-judge.js';
 import { fittingOverloads, type KnownArgument } from './overloads.js';
 
@@ -37,8 +32,7 @@ export class NameJudge {
       accountsDiffer,
       judgeReadings: (readings, mode, path) =>
         readings.flatMap((reading) => {
-          // What looks like a column may be a variable there.
-          const mentions = reading.mentions && { ...reading.mentions, readsTablesOnly: false };
+          const mentions = reading.mentions && asInBody(reading.mentions);
           return this.judge({ ...reading, mentions, ...(mode === 'plan' && { mode }) }, path);
         }),
     });
@@ -216,6 +210,12 @@ export class NameJudge {
     const kind = this.#catalog.typeByOid(type)?.kind;
     return kind === 'c' || kind === 'p';
   }
+}
+
+/** What looks like a column may be a variable there; a row may go into one, of which fields are set then. */
+function asInBody(mentions: Mentions): Mentions {
+  const { types, relations } = mentions;
+  return { ...mentions, types: [...types, ...relations], readsTablesOnly: false };
 }
 
 function unknown(kind: string, { schema, name }: Name): Obstacle {

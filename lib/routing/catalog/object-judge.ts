@@ -209,6 +209,7 @@ export class ObjectJudge {
   ): Obstacle | undefined {
     const { definition, language, volatility } = entry;
     if (!isCalled && language !== 'sql') return undefined;
+    if (entry.hasOtherMeaning) return isCalled ? unproven(entry) : undefined;
     const body = definition === null ? undefined : readBody(definition, language);
     const path = entry.searchPath ?? this.#catalog.entries.searchPath;
     const readings = [...(body?.readings ?? []), ...(completed ?? [])];

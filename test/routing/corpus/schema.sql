@@ -195,3 +195,18 @@ CREATE FUNCTION runs_short(q varchar) RETURNS int LANGUAGE plpgsql AS $$ DECLARE
 CREATE FUNCTION lowers(t text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN lower(t); END $$;
 CREATE FUNCTION runs_shortened(q name) RETURNS int LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN EXECUTE 'SELECT ' || q INTO n; RETURN n; END $$;
 CREATE FUNCTION counts_safely(condition text DEFAULT 'touch_bool(id)') RETURNS bigint LANGUAGE plpgsql AS $$ DECLARE n bigint; BEGIN EXECUTE 'SELECT count(*) FROM tree WHERE ' || condition INTO n; RETURN n; END $$;
+CREATE TABLE holder (id int, w writing_domain);
+CREATE FUNCTION types_by_column() RETURNS int LANGUAGE plpgsql AS $$ DECLARE v holder.w%TYPE := 5; BEGIN RETURN v; END $$;
+CREATE FUNCTION types_by_row() RETURNS int LANGUAGE plpgsql AS $$ DECLARE h holder%ROWTYPE; BEGIN h.w := 5; RETURN h.w; END $$;
+CREATE FUNCTION types_by_plain_column() RETURNS int LANGUAGE plpgsql AS $$ DECLARE v public.users.age%TYPE := 5; u users%ROWTYPE; BEGIN u.age := v; RETURN u.age; END $$;
+CREATE FUNCTION reads_otherwise() RETURNS text LANGUAGE sql STABLE SET standard_conforming_strings = off AS $$ SELECT 'a\'' || touch_int(1) --' $$;
+CREATE FUNCTION plans_otherwise() RETURNS int LANGUAGE sql STABLE SET work_mem = '1MB' SET enable_seqscan = off AS $$ SELECT 1 $$;
+CREATE FUNCTION asks_to_write() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('transaction_read_only', 'off', true); RETURN 1; EXCEPTION WHEN OTHERS THEN RETURN 2; END $$;
+CREATE FUNCTION sets_to_write() RETURNS int LANGUAGE plpgsql AS $$ BEGIN SET LOCAL transaction_read_only = off; RETURN 1; EXCEPTION WHEN OTHERS THEN RETURN 2; END $$;
+CREATE FUNCTION sets_isolation() RETURNS int LANGUAGE plpgsql AS $$ BEGIN SET LOCAL TRANSACTION READ WRITE; RETURN 1; EXCEPTION WHEN OTHERS THEN RETURN 2; END $$;
+CREATE FUNCTION sets_locally() RETURNS text LANGUAGE plpgsql AS $$ BEGIN SET LOCAL work_mem = '2MB'; SET LOCAL app.tenant = '5'; SET LOCAL timezone TO DEFAULT; RETURN current_setting('work_mem'); END $$;
+CREATE FUNCTION sets_path_locally(t text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN SET LOCAL search_path = hidden, pg_catalog, public; RETURN lowers(t); END $$;
+CREATE FUNCTION sets_schema_locally(t text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN SET LOCAL SCHEMA 'hidden'; RETURN public.lowers(t); END $$;
+CREATE FUNCTION sets_for_good() RETURNS text LANGUAGE plpgsql AS $$ BEGIN SET work_mem = '3MB'; RETURN current_setting('work_mem'); END $$;
+CREATE FUNCTION listens() RETURNS int LANGUAGE plpgsql AS $$ BEGIN LISTEN heard; RETURN 1; END $$;
+CREATE FUNCTION sets_field() RETURNS int LANGUAGE plpgsql AS $$ DECLARE h record; BEGIN SELECT * INTO h FROM holder; h.w := 5; RETURN h.w; END $$;

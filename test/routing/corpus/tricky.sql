@@ -597,8 +597,6 @@ VALUES (touch_int(1))
 VALUES (1) ORDER BY 1 LIMIT 1
 SELECT
 SELECT FROM users
-DO $$ BEGIN INSERT INTO log (what) VALUES ('do'); END $$
-CALL proc()
 DELETE FROM log WHERE false
 UPDATE users SET age = age WHERE false
 INSERT INTO log (what) SELECT 'x' WHERE false
@@ -609,3 +607,18 @@ TRUNCATE log
 LOCK TABLE users IN ROW EXCLUSIVE MODE -- session
 SELECT pg_advisory_lock(1) -- session
 SELECT pg_advisory_unlock(1) -- session
+DO $$ BEGIN INSERT INTO log (what) VALUES ('do'); END $$
+CALL proc()
+-- types and settings that a body names in passing
+SELECT types_by_column()
+SELECT types_by_row()
+SELECT types_by_plain_column()
+SELECT sets_field()
+SELECT reads_otherwise()
+SELECT plans_otherwise()
+SELECT asks_to_write()
+SELECT sets_to_write()
+SELECT sets_isolation()
+SELECT sets_path_locally('A')
+SELECT sets_for_good() -- session
+SELECT listens() -- session
