@@ -14,6 +14,8 @@ export interface FunctionEntry {
   readonly maximum: number;
   /** Those declared, defaults included. */
   readonly declared: number;
+  /** It has arguments that are only given back, which are not counted here. */
+  readonly givesBack: boolean;
   /** Types of its arguments, but for those that VARIADIC collects. */
   readonly parameters: readonly number[];
   /** Of its arguments, then its result. */
