@@ -145,25 +145,28 @@ export class PgConnection implements DriverConnection {
 
   async query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
     const asked = toStatement(statement, values);
+    // First: a statement that has to make room for this one is closed ahead of it.
+    this.#internals.pipeline = false;
     const named = this.#named(asked);
     const isAlone = this.transactionStatus === 'I';
-    this.#internals.pipeline = false;
     try {
       return await this.#ask<R>(named);
     } catch (error) {
       // The server has not begun with it.
       if (named === asked || !this.#isStale(named.name, named.text, error) || !isAlone) throw error;
-      return await this.#ask<R>(this.#named(asked));
+      return await this.#ask<R>(asked);
     }
   }
 
   /** Without values `pg` sends a text by the simple protocol, which takes several statements and prepares none. */
   #named(statement: Statement): Statement {
-    const { text, values, name } = statement;
-    if (name !== undefined || values === undefined || values.length === 0) return statement;
+    const { text, values } = statement;
+    if (statement.name !== undefined || values === undefined || values.length === 0) return statement;
     if (this.#texts?.isPreparing !== true || this.#lost) return statement;
-    const known = this.#texts.use(text);
-    return known.isRepeated ? { ...statement, name: this.#line.prepared.nameOf(known) } : statement;
+    const known = this.#texts.of(text);
+    known.used();
+    const name = known.isRepeated ? this.#line.prepared.nameOf(known) : undefined;
+    return name === undefined ? statement : { ...statement, name };
   }
 
   async #ask<R>(asked: Statement): Promise<QueryResult<R>> {
@@ -176,7 +179,7 @@ export class PgConnection implements DriverConnection {
         );
         this.client.query(query as unknown as pg.Submittable);
       });
-      if (DROPS_PREPARED.test(result.command)) this.#line.prepared.forgetAll();
+      if (dropsPrepared(result)) this.#line.prepared.forgetAll();
       return result;
     } catch (error) {
       // It was made where the answer was read: this leads to the caller.
@@ -195,6 +198,7 @@ export class PgConnection implements DriverConnection {
       return;
     }
     this.#inFlight++;
+    known.used();
     this.#send(statement, known, (error, result?: QueryResult<R>) => {
       this.#inFlight--;
       answered(error, result);
@@ -204,17 +208,22 @@ export class PgConnection implements DriverConnection {
   #send<R>(statement: Statement, known: KnownText, answered: Answered<R>, isFirst = true): void {
     // First: a statement that has to make room for this one is closed on the way of the others.
     this.#internals.pipeline = true;
-    const isNamed = this.#texts?.isPreparing === true && (known.isRepeated || statement.name !== undefined);
+    // Sent again without a name: behind a proxy the next one could be gone as well.
+    const isNamed =
+      isFirst && this.#texts?.isPreparing === true && (known.isRepeated || statement.name !== undefined);
     const name = isNamed ? this.#line.prepared.nameOf(known) : undefined;
     const query = new SharedQuery<R>(statement, name, this.#line, (error, result) => {
-      if (!error) answered(undefined, result);
-      else
-        this.#whenReady(() => {
-          // What is read outside a transaction may be asked again.
-          if (isFirst && !this.#lost && this.#isStale(name, known.text, error))
-            this.#send(statement, known, answered, false);
-          else answered(this.#explain(error));
-        });
+      if (!error) {
+        answered(undefined, result);
+        return;
+      }
+      const explained = this.#explain(error);
+      this.#whenReady(() => {
+        // What is read outside a transaction may be asked again.
+        if (isFirst && !this.#lost && this.#isStale(name, known.text, error))
+          this.#send(statement, known, answered, false);
+        else answered(explained);
+      });
     });
     this.client.query(query as unknown as pg.Submittable);
   }
@@ -291,6 +300,12 @@ export class PgConnection implements DriverConnection {
     }
     return this.#lost ? new ConnectionLostError(this.#node, 'unknown', this.#lost) : error;
   }
+}
+
+/** Of several statements in one text there are several results. */
+function dropsPrepared(result: QueryResult | readonly QueryResult[]): boolean {
+  if (!('command' in result)) return result.some(dropsPrepared);
+  return DROPS_PREPARED.test(result.command);
 }
 
 /** The severity comes in the server's language; `ERROR` in English leaves the connection, whatever its code. */
