@@ -58,6 +58,7 @@ export class PgConnection implements DriverConnection {
   #lost: Error | undefined;
   #ending = false;
   #inFlight = 0;
+  readonly #untilReady: (() => void)[] = [];
 
   constructor(
     readonly client: pg.Client,
@@ -145,8 +146,6 @@ export class PgConnection implements DriverConnection {
 
   async query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
     const asked = toStatement(statement, values);
-    // First: a statement that has to make room for this one is closed ahead of it.
-    this.#internals.pipeline = false;
     const named = this.#named(asked);
     const isAlone = this.transactionStatus === 'I';
     try {
@@ -200,7 +199,8 @@ export class PgConnection implements DriverConnection {
     this.#inFlight++;
     known.used();
     this.#send(statement, known, (error, result?: QueryResult<R>) => {
-      this.#inFlight--;
+      // Whoever gets the client next may want a cursor or a stream, which `pg` refuses on one that is pipelined.
+      if (--this.#inFlight === 0) this.#internals.pipeline = false;
       answered(error, result);
     });
   }
@@ -234,10 +234,12 @@ export class PgConnection implements DriverConnection {
       task();
       return;
     }
+    // One listener for all: values that can't be sent may be many at a time.
+    if (this.#untilReady.push(task) > 1) return;
     const { connection } = this.client;
     const over = () => {
       connection.off('readyForQuery', over).off('end', over);
-      task();
+      for (const due of this.#untilReady.splice(0)) due();
     };
     connection.on('readyForQuery', over).on('end', over);
   }
