@@ -86,13 +86,13 @@ export class Dispatcher {
         const ended = clock.now();
         loads.ended(node);
         if (role === 'primary') this.#leavesPrimary(demand);
-        if (tally.observers.size > 0) tally.queryEnded(node, role, ended - began, error);
         if (result) {
           loads.answered(node, ended - began, ended);
           resolve(result);
         } else {
           resolve(this.#afterShared<R>(error, demand, statement, { ordeal, node, role }));
         }
+        if (tally.observers.size > 0) tally.queryEnded(node, role, ended - began, error);
       });
     });
   }
@@ -132,6 +132,11 @@ export class Dispatcher {
       // Most calls find a node and a free connection at once: they pay for no promise on the way.
       const borrowed =
         (chosen && finder.takeIdle(chosen, now, ordeal)) ?? (await finder.borrow(now, ordeal, chosen));
+      const shared = count === 1 && known?.isSlow === false ? borrowed.share() : undefined;
+      if (known && shared) {
+        const { node, role } = borrowed;
+        return await this.#queryShared<R>(now, statement, { ordeal, known, shared, node, role });
+      }
       const began = clock.now();
       loads.began(borrowed.node, began);
       try {
@@ -140,7 +145,7 @@ export class Dispatcher {
           : borrowed.query<R>(statement));
         const ended = clock.now();
         loads.answered(borrowed.node, ended - began, ended);
-        known?.took(ended - began - finder.roundTripMs(borrowed.node));
+        if (known) finder.tookAlone(borrowed.node, known, ended - began);
         return result;
       } catch (error) {
         if (isFaultOfNode(error)) loads.failed(borrowed.node, clock.now());

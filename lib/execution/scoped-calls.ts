@@ -76,7 +76,7 @@ export class ScopedCalls {
     const found = classes.classify(statement.text);
     const demand = demands.ofStatement(scope, this.#sessionOf(scope), statement, found);
     const mayShare = found.kind === 'read' && found.isQuery === true;
-    const running = dispatcher.query<R>(demand, statement, mayShare ? texts.use(statement.text) : undefined);
+    const running = dispatcher.query<R>(demand, statement, mayShare ? texts.of(statement.text) : undefined);
     return found.changesCatalog ? tellEnd(classes, found, running) : running;
   }
 

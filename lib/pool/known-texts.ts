@@ -41,6 +41,7 @@ export class KnownText {
     return this.#name;
   }
 
+  /** It is sent once more. */
   used(): void {
     this.#uses++;
   }
@@ -80,14 +81,12 @@ export class KnownTexts {
     return this.#isPreparing;
   }
 
-  /** Counts as a use of it. */
-  use(text: string): KnownText {
+  of(text: string): KnownText {
     let known = this.#texts.get(text);
     if (!known) {
       known = new KnownText(text);
       this.#texts.set(text, known);
     }
-    known.used();
     return known;
   }
 

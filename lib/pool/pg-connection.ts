@@ -58,6 +58,7 @@ export class PgConnection implements DriverConnection {
   #lost: Error | undefined;
   #ending = false;
   #inFlight = 0;
+  readonly #untilReady: (() => void)[] = [];
 
   constructor(
     readonly client: pg.Client,
@@ -147,23 +148,24 @@ export class PgConnection implements DriverConnection {
     const asked = toStatement(statement, values);
     const named = this.#named(asked);
     const isAlone = this.transactionStatus === 'I';
-    this.#internals.pipeline = false;
     try {
       return await this.#ask<R>(named);
     } catch (error) {
       // The server has not begun with it.
       if (named === asked || !this.#isStale(named.name, named.text, error) || !isAlone) throw error;
-      return await this.#ask<R>(this.#named(asked));
+      return await this.#ask<R>(asked);
     }
   }
 
   /** Without values `pg` sends a text by the simple protocol, which takes several statements and prepares none. */
   #named(statement: Statement): Statement {
-    const { text, values, name } = statement;
-    if (name !== undefined || values === undefined || values.length === 0) return statement;
+    const { text, values } = statement;
+    if (statement.name !== undefined || values === undefined || values.length === 0) return statement;
     if (this.#texts?.isPreparing !== true || this.#lost) return statement;
-    const known = this.#texts.use(text);
-    return known.isRepeated ? { ...statement, name: this.#line.prepared.nameOf(known) } : statement;
+    const known = this.#texts.of(text);
+    known.used();
+    const name = known.isRepeated ? this.#line.prepared.nameOf(known) : undefined;
+    return name === undefined ? statement : { ...statement, name };
   }
 
   async #ask<R>(asked: Statement): Promise<QueryResult<R>> {
@@ -176,7 +178,7 @@ export class PgConnection implements DriverConnection {
         );
         this.client.query(query as unknown as pg.Submittable);
       });
-      if (DROPS_PREPARED.test(result.command)) this.#line.prepared.forgetAll();
+      if (dropsPrepared(result)) this.#line.prepared.forgetAll();
       return result;
     } catch (error) {
       // It was made where the answer was read: this leads to the caller.
@@ -195,8 +197,10 @@ export class PgConnection implements DriverConnection {
       return;
     }
     this.#inFlight++;
+    known.used();
     this.#send(statement, known, (error, result?: QueryResult<R>) => {
-      this.#inFlight--;
+      // Whoever gets the client next may want a cursor or a stream, which `pg` refuses on one that is pipelined.
+      if (--this.#inFlight === 0) this.#internals.pipeline = false;
       answered(error, result);
     });
   }
@@ -204,17 +208,22 @@ export class PgConnection implements DriverConnection {
   #send<R>(statement: Statement, known: KnownText, answered: Answered<R>, isFirst = true): void {
     // First: a statement that has to make room for this one is closed on the way of the others.
     this.#internals.pipeline = true;
-    const isNamed = this.#texts?.isPreparing === true && (known.isRepeated || statement.name !== undefined);
+    // Sent again without a name: behind a proxy the next one could be gone as well.
+    const isNamed =
+      isFirst && this.#texts?.isPreparing === true && (known.isRepeated || statement.name !== undefined);
     const name = isNamed ? this.#line.prepared.nameOf(known) : undefined;
     const query = new SharedQuery<R>(statement, name, this.#line, (error, result) => {
-      if (!error) answered(undefined, result);
-      else
-        this.#whenReady(() => {
-          // What is read outside a transaction may be asked again.
-          if (isFirst && !this.#lost && this.#isStale(name, known.text, error))
-            this.#send(statement, known, answered, false);
-          else answered(this.#explain(error));
-        });
+      if (!error) {
+        answered(undefined, result);
+        return;
+      }
+      const explained = this.#explain(error);
+      this.#whenReady(() => {
+        // What is read outside a transaction may be asked again.
+        if (isFirst && !this.#lost && this.#isStale(name, known.text, error))
+          this.#send(statement, known, answered, false);
+        else answered(explained);
+      });
     });
     this.client.query(query as unknown as pg.Submittable);
   }
@@ -225,10 +234,12 @@ export class PgConnection implements DriverConnection {
       task();
       return;
     }
+    // One listener for all: values that can't be sent may be many at a time.
+    if (this.#untilReady.push(task) > 1) return;
     const { connection } = this.client;
     const over = () => {
       connection.off('readyForQuery', over).off('end', over);
-      task();
+      for (const due of this.#untilReady.splice(0)) due();
     };
     connection.on('readyForQuery', over).on('end', over);
   }
@@ -291,6 +302,12 @@ export class PgConnection implements DriverConnection {
     }
     return this.#lost ? new ConnectionLostError(this.#node, 'unknown', this.#lost) : error;
   }
+}
+
+/** Of several statements in one text there are several results. */
+function dropsPrepared(result: QueryResult | readonly QueryResult[]): boolean {
+  if (!('command' in result)) return result.some(dropsPrepared);
+  return DROPS_PREPARED.test(result.command);
 }
 
 /** The severity comes in the server's language; `ERROR` in English leaves the connection, whatever its code. */

@@ -16,7 +16,7 @@ interface OpenResult {
 interface OpenQuery {
   name?: string;
   readonly text: string;
-  readonly values?: readonly unknown[];
+  readonly values?: unknown[];
   readonly _result: OpenResult;
   _canceledDueToError: unknown;
   handleRowDescription(message: { readonly fields: QueryField[] }): void;
@@ -80,12 +80,15 @@ export class SharedQuery<R> extends StatementQuery<R> {
       outbox.put(serialize.query(this.text));
       return null;
     }
-    const { name = '' } = this;
-    const isPrepared = name !== '' && prepared.isSent(name);
+    const { name = '', values = [] } = this;
+    if (!Array.isArray(values)) return new Error('Query values must be an array');
+    const isPrepared = name !== '' && prepared.has(name);
+    const columns = isPrepared ? prepared.columnsOf(name) : undefined;
     try {
+      if (columns) this._result.addFields(columns);
       const bind = serialize.bind({
         statement: name,
-        values: (this.values ?? []) as unknown[],
+        values,
         valueMapper: utils.prepareValue,
       });
       if (!isPrepared) outbox.put(serialize.parse({ name, text: this.text }));
@@ -94,14 +97,17 @@ export class SharedQuery<R> extends StatementQuery<R> {
       return error;
     }
     if (!isPrepared && name !== '') prepared.sent(name, this.text);
-    const columns = isPrepared ? prepared.columnsOf(name) : undefined;
-    if (columns) this._result.addFields(columns);
     outbox.put(columns ? EXECUTE : DESCRIBE_AND_EXECUTE);
     return null;
   }
 
   override handleRowDescription(message: { readonly fields: QueryField[] }): void {
-    super.handleRowDescription(message);
+    try {
+      super.handleRowDescription(message);
+    } catch (error) {
+      // Of the caller's own `types`: thrown from here, it would end the process.
+      this._canceledDueToError = error;
+    }
     if (this.name !== undefined) this.#line.prepared.keepColumns(this.name, message.fields);
   }
 

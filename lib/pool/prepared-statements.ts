@@ -26,8 +26,12 @@ export class PreparedStatements {
     this.#close = close;
   }
 
-  /** The name to send a text under; those that have to make room for it are closed on the server. */
-  nameOf(known: KnownText): string {
+  /**
+   * The name to send a text under; those that have to make room for it are closed on the server. None while the server
+   * has not said that it has prepared it: what is sent behind would only say that there is no such statement, should
+   * the first one fail.
+   */
+  nameOf(known: KnownText): string | undefined {
     const { text } = known;
     const found = this.#names.get(text);
     if (found !== undefined) {
@@ -36,7 +40,7 @@ export class PreparedStatements {
         this.#names.delete(text);
         this.#names.set(text, found);
       }
-      return found;
+      return this.#isOnItsWay(found) ? undefined : found;
     }
     for (const [oldest, name] of this.#names) {
       if (this.#names.size < MOST) break;
@@ -47,9 +51,8 @@ export class PreparedStatements {
     return name;
   }
 
-  /** Whether it was sent to be prepared, and has not failed to. */
-  isSent(name: string): boolean {
-    return this.has(name) || this.#connection.submittedNamedStatements[name] !== undefined;
+  #isOnItsWay(name: string): boolean {
+    return this.#connection.submittedNamedStatements[name] !== undefined;
   }
 
   /** It is on its way; `pg` notes how that ends. */
@@ -73,9 +76,7 @@ export class PreparedStatements {
   /** The statement of that name is not what it was: the text is prepared anew, under another. */
   renew(text: string, name: string): void {
     // Of several that were under way, the first has seen to it.
-    if (this.#names.get(text) !== name) return;
-    this.#renewals++;
-    this.#drop(text, name);
+    if (this.#names.get(text) === name) this.#drop(text, name);
   }
 
   /** What `pg` sent under that name did not come to be prepared. */
@@ -93,7 +94,9 @@ export class PreparedStatements {
     this.#connection.submittedNamedStatements = {};
   }
 
+  /** The name does not come again here: answers to what was sent under it may still be on their way. */
   #drop(text: string, name: string): void {
+    this.#renewals++;
     this.#names.delete(text);
     this.#columns.delete(name);
     this.#close(name);

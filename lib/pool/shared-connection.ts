@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Answered } from './driver.js';
 import type { KnownText } from './known-texts.js';
+import type { Pace } from './pace.js';
 import type { PooledConnection } from './pooled-connection.js';
 
 /** A call waits behind one that takes long: it may run elsewhere. Nobody outside sees this. */
@@ -18,14 +19,6 @@ interface Call {
   /** Undefined once it runs elsewhere: its answer is of no use any more. */
   answered: Answered | undefined;
 }
-
-/** How quickly the server answers what finds it free: what a call takes beyond is its own doing. */
-export interface Pace {
-  roundTripMs: number | undefined;
-}
-
-/** The share by which a round trip may lengthen with each call, so that one quick answer does not count for good. */
-const LENGTHENS = 0.02;
 
 /** One connection that many calls share: answers come in the order in which the calls were sent. */
 export class SharedConnection {
@@ -66,19 +59,16 @@ export class SharedConnection {
     else this.#calls.splice(this.#calls.indexOf(call), 1);
     if (error === undefined) this.#measure(call, now);
     this.#answeredAt = now;
-    call.answered?.(error, result);
-    if (this.#calls.length === 0) this.#onQuiet();
+    try {
+      call.answered?.(error, result);
+    } finally {
+      if (this.#calls.length === 0) this.#onQuiet();
+    }
   }
 
   #measure({ known, sentAt }: Call, now: number): void {
-    if (sentAt < this.#answeredAt) {
-      known.took(now - this.#answeredAt);
-      return;
-    }
-    const took = now - sentAt;
-    const { roundTripMs = took } = this.#pace;
-    this.#pace.roundTripMs = Math.min(took, roundTripMs * (1 + LENGTHENS));
-    known.took(took - this.#pace.roundTripMs);
+    const waitedBehindAnother = sentAt < this.#answeredAt;
+    known.took(waitedBehindAnother ? now - this.#answeredAt : this.#pace.ofFirst(now - sentAt));
   }
 
   /**

@@ -1,6 +1,8 @@
 import type { Clock, Timer } from '../clock.js';
+import type { KnownText } from './known-texts.js';
+import { Pace } from './pace.js';
 import type { PooledConnection } from './pooled-connection.js';
-import { SharedConnection, type Pace } from './shared-connection.js';
+import { SharedConnection } from './shared-connection.js';
 
 /** Beyond that more connections add nothing but work for the server; and half of a pool is for those who need one alone. */
 const MOST_CONNECTIONS = 4;
@@ -40,7 +42,7 @@ export class SharedLane {
   readonly #options: SharedLaneOptions;
   readonly #host: LaneHost;
   readonly #most: number;
-  readonly #pace: Pace = { roundTripMs: undefined };
+  readonly #pace = new Pace();
   readonly #connections: SharedConnection[] = [];
   /** They get no more calls: their oldest takes long, or the pool wants them back. */
   readonly #leaving = new Set<SharedConnection>();
@@ -56,11 +58,6 @@ export class SharedLane {
   /** Connections here. */
   get size(): number {
     return this.#connections.length + this.#leaving.size;
-  }
-
-  /** What the quickest answers of late took; 0 while there was none. */
-  get roundTripMs(): number {
-    return this.#pace.roundTripMs ?? 0;
   }
 
   /** Calls under way. */
@@ -82,6 +79,19 @@ export class SharedLane {
     return bounded(least);
   }
 
+  /**
+   * Takes in a connection that a call has got for itself, where there is none to share: else callers who all wait for
+   * one of their own would never come to share again.
+   */
+  adopt(pooled: PooledConnection): SharedConnection | undefined {
+    return this.#connections.length === 0 && this.#most > 0 ? this.#add(pooled) : undefined;
+  }
+
+  /** A call that may share had a connection to itself, for so many milliseconds. */
+  tookAlone(known: KnownText, tookMs: number): void {
+    known.took(this.#pace.ofLone(tookMs));
+  }
+
   /** It was not the right one. */
   putBack(connection: SharedConnection): void {
     if (connection.inFlight === 0) this.#remove(connection);
@@ -93,14 +103,15 @@ export class SharedLane {
       const connection = this.#connections[i];
       if (!connection) continue;
       const mustLeave = connection.pooled.driver.isLost || (i > 0 && this.#host.pending > 0);
-      if (mustLeave) this.#leave(i, connection);
+      if (mustLeave) this.#leave(connection);
       else if (!least || connection.inFlight < least.inFlight) least = connection;
     }
     return least;
   }
 
-  #leave(place: number, connection: SharedConnection): void {
-    this.#connections.splice(place, 1);
+  #leave(connection: SharedConnection): void {
+    if (this.#leaving.has(connection)) return;
+    this.#connections.splice(this.#connections.indexOf(connection), 1);
     this.#leaving.add(connection);
     if (connection.inFlight === 0) this.#remove(connection);
   }
@@ -134,23 +145,22 @@ export class SharedLane {
     this.#wasUsed = false;
     this.#watch = goesOn ? this.#scheduleWatch() : undefined;
     const { node, statementTimeoutMs } = this.#options;
-    const patience = PATIENCE_TICKS + Math.ceil(this.roundTripMs / TICK_MS);
-    for (const connection of this.#connections.slice()) {
-      const isHeldUp = connection.tick() >= patience;
-      if (!isHeldUp && !this.#host.isDue(connection.pooled)) continue;
-      this.#leave(this.#connections.indexOf(connection), connection);
+    const patience = PATIENCE_TICKS + Math.ceil(this.#pace.roundTripMs / TICK_MS);
+    const limitMs = statementTimeoutMs === 0 ? Infinity : statementTimeoutMs + GUARD_MS;
+    // Those that leave for another reason may be held up as well.
+    for (const connection of [...this.#connections, ...this.#leaving]) {
+      const ticks = connection.tick();
+      const isHeldUp = ticks >= patience;
+      if (isHeldUp || this.#host.isDue(connection.pooled)) this.#leave(connection);
       if (isHeldUp) connection.sendOthersElsewhere(node);
-    }
-    if (statementTimeoutMs === 0) return;
-    for (const connection of this.#leaving) {
-      if (connection.tick() * TICK_MS < statementTimeoutMs + GUARD_MS) continue;
-      connection.pooled.driver.destroy(new Error(`no answer ${GUARD_MS} ms after statement_timeout`));
+      if (ticks * TICK_MS >= limitMs)
+        connection.pooled.driver.destroy(new Error(`no answer ${GUARD_MS} ms after statement_timeout`));
     }
   }
 
   /** New calls get other connections. */
   retire(): void {
-    for (const connection of this.#connections.slice()) this.#leave(0, connection);
+    for (const connection of this.#connections.slice()) this.#leave(connection);
   }
 
   /** The pool is closed. */
