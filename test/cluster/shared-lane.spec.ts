@@ -2,7 +2,7 @@ import { PgCluster, type ClusterOptions } from 'nestjs-pg-mcp';
 import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { withClient } from '../../lib/testing/superuser.js';
+import { queryOnce, withClient } from '../../lib/testing/superuser.js';
 import { freshDatabase, type FreshDatabase } from '../support/cluster.js';
 import { sure } from '../support/sure.js';
 import { until } from '../support/until.js';
@@ -165,6 +165,31 @@ describe('reads of many callers', () => {
       await reading;
     }
     expect((await admin.query('SELECT count(*)::int AS count FROM mixed')).rows).toEqual([{ count: 60 }]);
+  });
+
+  it('do not teach writes to share: one that waits on a lock has none of the others run twice', async () => {
+    await using cluster = await connected();
+    await admin.query('CREATE TABLE once (id int); GRANT ALL ON once TO PUBLIC');
+    await admin.query('BEGIN; LOCK locked IN ACCESS EXCLUSIVE MODE');
+    const waiting = cluster.query('INSERT INTO locked SELECT 1 WHERE false');
+    try {
+      const blocked = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO locked%'`;
+      const others = Promise.all(
+        Array.from({ length: 30 }, (_, id) => cluster.query('INSERT INTO once VALUES ($1)', [id])),
+      );
+      await until(async () => (await queryOnce(database.adminUrl, blocked)).rowCount, {
+        deadlineMs: 5_000,
+        what: 'the write to wait',
+      });
+      await others;
+    } finally {
+      await admin.query('COMMIT');
+      await waiting;
+    }
+    const { rows } = await admin.query(
+      'SELECT count(*)::int AS count, count(DISTINCT id)::int AS ids FROM once',
+    );
+    expect(rows).toEqual([{ count: 30, ids: 30 }]);
   });
 
   it('tell of an error where it was called', async () => {
