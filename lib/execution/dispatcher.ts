@@ -105,7 +105,8 @@ export class Dispatcher {
     { ordeal, node, role }: Pick<SharedCall, 'ordeal' | 'node' | 'role'>,
   ): Promise<QueryResult<R>> {
     const { clock, tally } = this.#parts;
-    // From here on a stack leads back to the caller.
+    // The caller's promise waits for this one from the next microtask on; only then does a stack lead back to him.
+    await Promise.resolve();
     await Promise.resolve();
     if (failure instanceof HeldUpError) {
       tally.retried('held-up');

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
 import type { ConnectOptions } from '../../lib/pool/driver.js';
 import { KnownTexts } from '../../lib/pool/known-texts.js';
@@ -54,8 +54,8 @@ afterAll(() => {
 });
 
 async function open(changes: Partial<ConnectOptions> & { prepare?: boolean } = {}): Promise<PgConnection> {
-  texts = new KnownTexts({ prepare: changes.prepare ?? true });
-  const connection = (await pgDriver.connect({ ...options, texts, ...changes }, systemClock)) as PgConnection;
+  texts = changes.texts ?? new KnownTexts({ prepare: changes.prepare ?? true });
+  const connection = (await pgDriver.connect({ ...options, ...changes, texts }, systemClock)) as PgConnection;
   opened.push(connection);
   return connection;
 }
@@ -435,6 +435,21 @@ describe('prepared statements that are gone', () => {
     },
   );
   const use = (round: number) => round;
+});
+
+test('a name that is taken, as by others behind a proxy, harms nothing, and counts as a sign of that', async () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const shared = new KnownTexts({ prepare: true });
+  for (let id = 0; id < 3; id++) {
+    const connection = await open({ texts: shared });
+    const known = texts.of(`SELECT $1::int + ${id} AS id`);
+    await directly(connection, `PREPARE "${known.name}" AS SELECT 'of somebody else'`);
+    expect(texts.isPreparing).toBe(true);
+    for (let use = 0; use < 3; use++)
+      expect(await rowsOf(send(connection, known.text, [use]))).toEqual([{ id: id + use }]);
+  }
+  expect([texts.isPreparing, warn.mock.calls.length]).toEqual([false, 1]);
+  warn.mockRestore();
 });
 
 describe('results', () => {

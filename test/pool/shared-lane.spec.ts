@@ -177,6 +177,7 @@ describe('a connection goes back', () => {
     const lane = await Lane.of(1, { maxConnections: 2 });
     const { pool } = lane.under;
     const asked = lane.askMany(3);
+    expect([pool.shared.size, pool.counts.active, pool.load]).toEqual([1, 1, 3]);
     await lane.answer(asked.slice(0, 2));
     expect([pool.shared.size, pool.counts.active, pool.load]).toEqual([1, 1, 1]);
     await lane.answer(asked);
