@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import type { Clock } from '../clock.js';
-import { ConnectionLostError } from '../errors.js';
+import { ConnectionLostError, leadToCaller, toError } from '../errors.js';
 import { toStatement, type QueryResult, type Row, type Statement } from '../query.js';
 import type {
   Answered,
@@ -43,6 +43,14 @@ interface Internals {
   };
   /** Looked at with each statement, so a connection that is quiet can be switched. */
   pipeline: boolean;
+}
+
+interface FailedCall<R> {
+  readonly statement: Statement;
+  /** As it was sent: with the name under which it is prepared, if it is. */
+  readonly named: Statement;
+  readonly answered: Answered<R>;
+  readonly mayRepeat: boolean;
 }
 
 /** A client of `pg` as a connection of a pool. */
@@ -124,12 +132,11 @@ export class PgConnection implements DriverConnection {
     try {
       // As texts, whatever type parsers the caller has set.
       const types = { getTypeParser: () => (value: unknown) => value };
-      const { rows } = await this.client.query<ServerIdentity>({ text: IDENTITY, types });
+      const { rows } = await this.query<ServerIdentity>({ text: IDENTITY, types });
       [this.#identity] = rows;
     } catch (error) {
       if (this.#lost) throw this.#lost;
-      if (!(error instanceof pg.DatabaseError) || endsConnection(error)) throw error;
-      await this.#recover({ text: IDENTITY }, error);
+      if (!(error instanceof pg.DatabaseError)) throw error;
     }
   }
 
@@ -145,16 +152,61 @@ export class PgConnection implements DriverConnection {
 
   async query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
     const asked = toStatement(statement, values);
-    const named = this.#named(asked);
-    const isAlone = this.transactionStatus === 'I';
-    this.#internals.pipeline = false;
     try {
-      return await this.#ask<R>(named);
+      return await new Promise<QueryResult<R>>((resolve, reject) => {
+        this.ask<R>(asked, (error, result) => (result ? resolve(result) : reject(toError(error))));
+      });
     } catch (error) {
-      // The server has not begun with it.
-      if (named === asked || !this.#isStale(named.name, named.text, error) || !isAlone) throw error;
-      return await this.#ask<R>(this.#named(asked));
+      leadToCaller(error);
+      throw error;
     }
+  }
+
+  ask<R = Row>(statement: Statement, answered: Answered<R>): void {
+    if (this.#lost) {
+      answered(new ConnectionLostError(this.#node, 'not-sent', this.#lost));
+      return;
+    }
+    this.#internals.pipeline = false;
+    this.#run(statement, answered, this.transactionStatus === 'I');
+  }
+
+  #run<R>(statement: Statement, answered: Answered<R>, mayRepeat: boolean): void {
+    const named = this.#named(statement);
+    const callback = (error: unknown, result: QueryResult<R>) => {
+      if (error) {
+        // `pg` tells of what it could not send before it notes that nothing is under way.
+        queueMicrotask(() => this.#failed(error, { statement, named, answered, mayRepeat }));
+        return;
+      }
+      this.#inFlight--;
+      if (DROPS_PREPARED.test(result.command)) this.#line.prepared.forgetAll();
+      answered(undefined, result);
+    };
+    let query: StatementQuery<R>;
+    try {
+      query = new StatementQuery<R>(named, named.name, callback);
+    } catch (error) {
+      answered(error);
+      return;
+    }
+    this.#inFlight++;
+    this.client.query(query as unknown as pg.Submittable);
+  }
+
+  /** Only when the server is ready for what follows can the connection be judged. */
+  #failed<R>(error: unknown, { statement, named, answered, mayRepeat }: FailedCall<R>): void {
+    const explained = this.#explain(error);
+    const over = () => {
+      this.#inFlight--;
+      const isStale = named !== statement && this.#isStale(named.name, named.text, error);
+      // The server has not begun with it.
+      if (isStale && mayRepeat && !this.#lost) this.#run(statement, answered, false);
+      else answered(explained);
+    };
+    // With more in flight it stays busy, and that they are ready says nothing of this one.
+    if (this.#inFlight > 1) over();
+    else this.#whenReady(over);
   }
 
   /** Without values `pg` sends a text by the simple protocol, which takes several statements and prepares none. */
@@ -164,29 +216,6 @@ export class PgConnection implements DriverConnection {
     if (this.#texts?.isPreparing !== true || this.#lost) return statement;
     const known = this.#texts.use(text);
     return known.isRepeated ? { ...statement, name: this.#line.prepared.nameOf(known) } : statement;
-  }
-
-  async #ask<R>(asked: Statement): Promise<QueryResult<R>> {
-    if (this.#lost) throw new ConnectionLostError(this.#node, 'not-sent', this.#lost);
-    this.#inFlight++;
-    try {
-      const result = await new Promise<QueryResult<R>>((resolve, reject) => {
-        const query = new StatementQuery<R>(asked, asked.name, (error, result) =>
-          error ? reject(error) : resolve(result),
-        );
-        this.client.query(query as unknown as pg.Submittable);
-      });
-      if (DROPS_PREPARED.test(result.command)) this.#line.prepared.forgetAll();
-      return result;
-    } catch (error) {
-      // It was made where the answer was read: this leads to the caller.
-      if (error instanceof Error) Error.captureStackTrace(error);
-      const explained = this.#explain(error);
-      await this.#recover(asked, error);
-      throw explained;
-    } finally {
-      this.#inFlight--;
-    }
   }
 
   pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
@@ -206,7 +235,7 @@ export class PgConnection implements DriverConnection {
     this.#internals.pipeline = true;
     const isNamed = this.#texts?.isPreparing === true && (known.isRepeated || statement.name !== undefined);
     const name = isNamed ? this.#line.prepared.nameOf(known) : undefined;
-    const query = new SharedQuery<R>(statement, name, this.#line, (error, result) => {
+    const callback = (error: unknown, result: QueryResult<R>) => {
       if (!error) answered(undefined, result);
       else
         this.#whenReady(() => {
@@ -215,7 +244,14 @@ export class PgConnection implements DriverConnection {
             this.#send(statement, known, answered, false);
           else answered(this.#explain(error));
         });
-    });
+    };
+    let query: SharedQuery<R>;
+    try {
+      query = new SharedQuery<R>(statement, name, this.#line, callback);
+    } catch (error) {
+      answered(error);
+      return;
+    }
     this.client.query(query as unknown as pg.Submittable);
   }
 
@@ -242,18 +278,6 @@ export class PgConnection implements DriverConnection {
     const isStale = error.routine === 'RevalidateCachedQuery' || PREPARED.has(error.code ?? '');
     if (isStale) this.#line.prepared.renew(text, name);
     return isStale;
-  }
-
-  /**
-   * `pg` rejects with the error itself. The server says a moment later that it is ready, and how the
-   * transaction stands: only then can the connection be judged.
-   */
-  async #recover({ name }: Statement, error: unknown): Promise<void> {
-    // With more in flight it stays busy, and that they are ready says nothing of this one.
-    if (this.#lost || this.#inFlight > 1 || !this.#isAwaitingReady) return;
-    await new Promise<void>((resolve) => this.#whenReady(resolve));
-    // A value could not be sent: `pg` closed the statement on the server and goes on believing in it.
-    if (name !== undefined && !(error instanceof pg.DatabaseError)) this.#line.prepared.forget(name);
   }
 
   async reset(): Promise<void> {

@@ -43,9 +43,18 @@ export interface SharedLine {
   readonly prepared: PreparedStatements;
 }
 
+function converted(values: readonly unknown[] | undefined): readonly unknown[] | undefined {
+  if (!Array.isArray(values) || !values.some((value) => typeof value === 'object')) return values;
+  return values.map((value) => utils.prepareValue(value));
+}
+
 type Callback<R> = (error: unknown, result: QueryResult<R>) => void;
 
-/** A query of `pg` for a statement, told of by callback: it costs no promise and no copies. */
+/**
+ * A query of `pg` for a statement, told of by callback: it costs no promise and no copies.
+ *
+ * @throws what the conversion of a value throws: `pg` would have sent a part of it by then.
+ */
 export class StatementQuery<R> extends Query {
   /** @param name Under which it is prepared, if it is. */
   constructor(
@@ -55,7 +64,7 @@ export class StatementQuery<R> extends Query {
   ) {
     const isPlain = rowMode === undefined && types === undefined && queryMode === undefined;
     // `pg` copies a config property by property, which costs as much as all the rest of the way.
-    super(isPlain ? text : { text, rowMode, types, queryMode }, values, callback);
+    super(isPlain ? text : { text, rowMode, types, queryMode }, converted(values), callback);
     if (name !== undefined) this.name = name;
   }
 }
