@@ -168,3 +168,12 @@ export function describeError(error: unknown): string {
     ? message
     : `${message} (${code})`;
 }
+
+export function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+/** Where the error of a server was made, its answer was read: in an `async` function this leads to who asked. */
+export function leadToCaller(error: unknown): void {
+  if (error instanceof Error && !(error instanceof PgMcpError)) Error.captureStackTrace(error);
+}

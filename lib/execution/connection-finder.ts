@@ -2,7 +2,6 @@ import type { NodeLoads } from '../balancing/node-loads.js';
 import { patiently, type Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
-import type { KnownText } from '../pool/known-texts.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { SharedConnection } from '../pool/shared-connection.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
@@ -42,6 +41,12 @@ const BOUND_READERS_MS = 60_000;
 
 export type Chosen = Extract<Decision, { node: NodeState }>;
 
+export interface FirstTry {
+  readonly chosen?: Chosen | undefined;
+  /** Why no connection of it was to be had. */
+  readonly error?: unknown;
+}
+
 /** Finds a connection for a call: decides by the topology of the moment, waits where that helps, tries the next node. */
 export class ConnectionFinder {
   readonly #parts: FinderParts;
@@ -70,35 +75,56 @@ export class ConnectionFinder {
     this.#state = 'closed';
   }
 
-  /** @param choice What the call has decided already, for the first attempt. */
-  async borrow(demand: Demand, ordeal: Ordeal, choice?: Chosen): Promise<PoolConnection> {
-    const { clock, monitor } = this.#parts;
+  /** @param first What the call has done already: chosen a node, perhaps tried it in vain. */
+  async borrow(demand: Demand, ordeal: Ordeal, first: FirstTry = {}): Promise<PoolConnection> {
+    const { clock } = this.#parts;
     const deadline = clock.now() + ordeal.patienceMs;
-    const isGood = choice && !ordeal.failed.has(choice.node.name);
-    for (let chosen = isGood ? choice : undefined; ; chosen = undefined) {
+    let { chosen } = first;
+    if (chosen && first.error !== undefined) {
+      await this.#notReached(first.error, chosen, { demand, ordeal, deadline });
+      chosen = undefined;
+    } else if (chosen && ordeal.failed.has(chosen.node.name)) chosen = undefined;
+    for (; ; chosen = undefined) {
       chosen ??= await this.#choose(demand, ordeal, deadline);
-      const { name } = chosen.node;
       try {
         const connection = await this.#acquire(chosen, Math.max(0, deadline - clock.now()));
-        const isAsChosen = chosen.target === roleIn(monitor.topology, name);
-        if (isAsChosen && this.#accept(demand, chosen, connection, ordeal)) {
-          rememberRead(demand, chosen);
+        if (this.#isStillRight(chosen, demand, connection, ordeal)) {
           ordeal.patienceMs = Math.max(0, deadline - clock.now());
           return this.#lend(chosen, connection);
         }
-        // What was decided holds no longer: the node changed its role meanwhile, or is another server.
-        this.#poolOf(name).release(connection);
       } catch (error) {
-        if (!(error instanceof ConnectError)) throw error;
-        // A primary that refuses will go on to; for a read there are other nodes.
-        if (chosen.target === 'primary' && !error.isUnreachable) throw error;
-        this.#parts.tally.retried('not-sent');
-        ordeal.failed.set(name, clock.now());
-        this.#parts.loads.failed(name, clock.now());
-        ordeal.lastError = error;
-        if (chosen.target === 'primary') await this.#untilServed(demand, ordeal, deadline);
+        await this.#notReached(error, chosen, { demand, ordeal, deadline });
       }
     }
+  }
+
+  /** Whether what was decided holds; else the node changed its role meanwhile, or is another server. */
+  #isStillRight(chosen: Chosen, demand: Demand, connection: PooledConnection, ordeal: Ordeal): boolean {
+    const { name } = chosen.node;
+    const isAsChosen = chosen.target === roleIn(this.#parts.monitor.topology, name);
+    if (isAsChosen && this.#accept(demand, chosen, connection, ordeal)) {
+      rememberRead(demand, chosen);
+      return true;
+    }
+    this.poolOf(name).release(connection);
+    return false;
+  }
+
+  /** There was no connection to be had; returns where another try may find one. */
+  async #notReached(
+    error: unknown,
+    { node: { name }, target }: Chosen,
+    { demand, ordeal, deadline }: { demand: Demand; ordeal: Ordeal; deadline: number },
+  ): Promise<void> {
+    if (!(error instanceof ConnectError)) throw error;
+    // A primary that refuses will go on to; for a read there are other nodes.
+    if (target === 'primary' && !error.isUnreachable) throw error;
+    const { clock, tally, loads } = this.#parts;
+    tally.retried('not-sent');
+    ordeal.failed.set(name, clock.now());
+    loads.failed(name, clock.now());
+    ordeal.lastError = error;
+    if (target === 'primary') await this.#untilServed(demand, ordeal, deadline);
   }
 
   /** The node for a call by the topology of this moment; undefined when none can serve. */
@@ -129,23 +155,30 @@ export class ConnectionFinder {
     throw nobody(demand, decide(monitor.topology), monitor.topology, ordeal.lastError);
   }
 
-  /** A connection that is there and free; undefined where the call would have to wait for one. */
-  takeIdle(chosen: Chosen, demand: Demand, ordeal: Ordeal): PoolConnection | undefined {
-    const pool = this.#poolOf(chosen.node.name);
-    const connection = pool.takeIdle();
-    if (!connection) return undefined;
-    if (!this.#accept(demand, chosen, connection, ordeal)) {
-      pool.release(connection);
-      return undefined;
-    }
-    rememberRead(demand, chosen);
-    this.#tellAcquired(chosen, 0);
-    return this.#lend(chosen, connection);
+  /**
+   * A connection of the node that was chosen, perhaps at once, else when one comes free: told without a promise, so of
+   * an error, of a connection, or of neither where what was decided holds no longer.
+   */
+  wait(
+    chosen: Chosen,
+    demand: Demand,
+    ordeal: Ordeal,
+    served: (error: Error | undefined, connection?: PooledConnection) => void,
+  ): void {
+    const { clock } = this.#parts;
+    const began = clock.now();
+    this.poolOf(chosen.node.name).wait(ordeal.patienceMs, (error, connection) => {
+      const elapsedMs = clock.now() - began;
+      this.#tellAcquired(chosen, elapsedMs, error);
+      ordeal.patienceMs = Math.max(0, ordeal.patienceMs - elapsedMs);
+      const isRight = connection && this.#isStillRight(chosen, demand, connection, ordeal);
+      served(error, isRight ? connection : undefined);
+    });
   }
 
   /** A connection that the call shares with others; undefined where there is none to share. */
   takeShared(chosen: Chosen, demand: Demand, ordeal: Ordeal): SharedConnection | undefined {
-    const { shared } = this.#poolOf(chosen.node.name);
+    const { shared } = this.poolOf(chosen.node.name);
     const connection = shared.take();
     if (!connection) return undefined;
     if (!this.#accept(demand, chosen, connection.pooled, ordeal)) {
@@ -155,11 +188,6 @@ export class ConnectionFinder {
     rememberRead(demand, chosen);
     this.#tellAcquired(chosen, 0);
     return connection;
-  }
-
-  /** A call that may share had a connection to itself, for so many milliseconds. */
-  tookAlone(node: string, known: KnownText, tookMs: number): void {
-    this.#poolOf(node).shared.tookAlone(known, tookMs);
   }
 
   /** Whether a connection to a replica is to the server that was judged, and means what the text means. */
@@ -239,7 +267,7 @@ export class ConnectionFinder {
     const { clock } = this.#parts;
     const began = clock.now();
     try {
-      const connection = await this.#poolOf(chosen.node.name).acquire(timeoutMs);
+      const connection = await this.poolOf(chosen.node.name).acquire(timeoutMs);
       this.#tellAcquired(chosen, clock.now() - began);
       return connection;
     } catch (error) {
@@ -250,7 +278,7 @@ export class ConnectionFinder {
 
   #lend({ node, target, mustNotWrite }: Chosen, connection: PooledConnection): PoolConnection {
     const { clock, tally } = this.#parts;
-    const pool = this.#poolOf(node.name);
+    const pool = this.poolOf(node.name);
     return new PoolConnection(node.name, target, mustNotWrite, { connection, pool, clock, tally });
   }
 
@@ -262,7 +290,7 @@ export class ConnectionFinder {
     for (const observer of observers) observer.acquired?.(event);
   }
 
-  #poolOf(node: string): NodePool {
+  poolOf(node: string): NodePool {
     const pool = this.#parts.pools.get(node);
     if (!pool) throw new Error(`no pool for ${node}`);
     return pool;

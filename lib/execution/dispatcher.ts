@@ -1,13 +1,13 @@
 import { NodeLoads } from '../balancing/node-loads.js';
 import type { Role } from '../config/settings.js';
-import { codeOf, PgMcpError } from '../errors.js';
+import { codeOf, leadToCaller } from '../errors.js';
 import type { KnownText } from '../pool/known-texts.js';
 import { HeldUpError, type SharedConnection } from '../pool/shared-connection.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed } from '../session/borrowed.js';
 import { explainRefusedWrite, queryReadOnly } from '../session/read-only.js';
 import type { Session } from '../session/session.js';
-import { ConnectionFinder, type Chosen, type FinderParts } from './connection-finder.js';
+import { ConnectionFinder, type Chosen, type FinderParts, type FirstTry } from './connection-finder.js';
 import { isAuto, onPrimary, type Demand } from './demand.js';
 import type { KeptTexts } from './kept-texts.js';
 import type { Ordeal } from './ordeal.js';
@@ -18,21 +18,22 @@ export interface DispatcherParts extends Omit<FinderParts, 'loads'> {
   readonly keptTexts: KeptTexts;
 }
 
-interface LoneCall {
+/** The first attempt of a call: most calls need no other. */
+interface FirstAttempt<R> {
+  readonly demand: Demand;
+  readonly statement: Statement;
+  /** Of a plain read: it may share a connection. */
+  readonly known: KnownText | undefined;
   readonly ordeal: Ordeal;
-  readonly known?: KnownText | undefined;
-  /** What was decided for the first attempt. */
-  readonly chosen?: Chosen | undefined;
-  /** Counts from 1. */
-  readonly attempt?: number;
+  readonly chosen: Chosen;
+  readonly settle: (result: QueryResult<R> | Promise<QueryResult<R>>) => void;
 }
 
-interface SharedCall {
+interface FurtherAttempts {
   readonly ordeal: Ordeal;
-  readonly known: KnownText;
-  readonly shared: SharedConnection;
-  readonly node: string;
-  readonly role: Role;
+  readonly first?: FirstTry;
+  /** Counts from 1. */
+  readonly attempt?: number;
 }
 
 /** Brings calls to nodes, and tries them again where it is safe. */
@@ -63,81 +64,100 @@ export class Dispatcher {
    */
   query<R = Row>(demand: Demand, statement: Statement, known?: KnownText): Promise<QueryResult<R>> {
     const ordeal = this.#newOrdeal();
-    if (known === undefined || known.isSlow) return this.#queryAlone<R>(demand, statement, { ordeal, known });
     const chosen = this.#finder.chooseNow(demand, ordeal);
-    const shared = chosen && this.#finder.takeShared(chosen, demand, ordeal);
-    if (!shared) return this.#queryAlone<R>(demand, statement, { ordeal, known, chosen });
-    const { node, target: role } = chosen;
-    return this.#queryShared<R>(demand, statement, { ordeal, known, shared, node: node.name, role });
+    if (!chosen || (chosen.mustNotWrite && !isVouched(demand)))
+      return this.#queryOn<R>(demand, statement, { ordeal, first: { chosen } });
+    // Callbacks all the way: this promise is the only one that a call costs.
+    return new Promise((settle) => {
+      const attempt = { demand, statement, known, ordeal, chosen, settle };
+      const shared = known?.isSlow === false ? this.#finder.takeShared(chosen, demand, ordeal) : undefined;
+      if (known && shared) this.#share(attempt, known, shared);
+      else this.#waitForOne(attempt);
+    });
   }
 
-  /** Most calls come here: they cost one promise, and their steps are few. */
-  #queryShared<R>(
-    demand: Demand,
-    statement: Statement,
-    { ordeal, known, shared, node, role }: SharedCall,
-  ): Promise<QueryResult<R>> {
-    const { clock, tally } = this.#parts;
-    const loads = this.#loads;
-    const began = clock.now();
-    loads.began(node, began);
-    return new Promise((resolve) => {
-      shared.run<R>(statement, known, (error, result) => {
-        const ended = clock.now();
-        loads.ended(node);
-        if (role === 'primary') this.#leavesPrimary(demand);
-        if (result) {
-          loads.answered(node, ended - began, ended);
-          resolve(result);
-        } else {
-          resolve(this.#afterShared<R>(error, demand, statement, { ordeal, node, role }));
-        }
-        if (tally.observers.size > 0) tally.queryEnded(node, role, ended - began, error);
+  #share<R>(attempt: FirstAttempt<R>, known: KnownText, shared: SharedConnection): void {
+    const began = this.#began(attempt.chosen);
+    shared.run<R>(attempt.statement, known, (error, result) => this.#over(attempt, began, error, result));
+  }
+
+  #waitForOne<R>(attempt: FirstAttempt<R>): void {
+    const { chosen, demand, statement, known, ordeal, settle } = attempt;
+    this.#finder.wait(chosen, demand, ordeal, (error, connection) => {
+      if (!connection) {
+        settle(
+          this.#queryOn<R>(demand, statement, {
+            ordeal,
+            first: error === undefined ? {} : { chosen, error },
+          }),
+        );
+        return;
+      }
+      const pool = this.#finder.poolOf(chosen.node.name);
+      const shared = known?.isSlow === false ? pool.shared.adopt(connection) : undefined;
+      if (known && shared) {
+        this.#share(attempt, known, shared);
+        return;
+      }
+      const began = this.#began(chosen);
+      connection.ask<R>(statement, (error, result) => {
+        pool.release(connection);
+        if (known && result) pool.shared.tookAlone(known, this.#parts.clock.now() - began);
+        this.#over(attempt, began, error, result);
       });
     });
   }
 
-  /** What failed on a shared connection runs again on one of its own, where it may. */
-  async #afterShared<R>(
-    failure: unknown,
-    demand: Demand,
-    statement: Statement,
-    { ordeal, node, role }: Pick<SharedCall, 'ordeal' | 'node' | 'role'>,
-  ): Promise<QueryResult<R>> {
+  #began({ node }: Chosen): number {
+    const now = this.#parts.clock.now();
+    this.#loads.began(node.name, now);
+    return now;
+  }
+
+  #over<R>(attempt: FirstAttempt<R>, began: number, error: unknown, result?: QueryResult<R>): void {
     const { clock, tally } = this.#parts;
+    const { demand, chosen, settle } = attempt;
+    const { node, target } = chosen;
+    const ended = clock.now();
+    this.#loads.ended(node.name);
+    if (target === 'primary') this.#leavesPrimary(demand);
+    if (result) {
+      this.#loads.answered(node.name, ended - began, ended);
+      settle(result);
+    } else settle(this.#afterFailure(attempt, error));
+    if (tally.observers.size > 0) tally.queryEnded(node.name, target, ended - began, error);
+  }
+
+  /** What failed at first runs again, where it may. */
+  async #afterFailure<R>(
+    { demand, statement, ordeal, chosen: { node, target } }: FirstAttempt<R>,
+    failure: unknown,
+  ): Promise<QueryResult<R>> {
     // The caller's promise waits for this one from the next microtask on; only then does a stack lead back to him.
     await Promise.resolve();
     await Promise.resolve();
     if (failure instanceof HeldUpError) {
-      tally.retried('held-up');
-      return this.#queryAlone<R>(demand, statement, { ordeal });
+      this.#parts.tally.retried('held-up');
+      return this.#queryOn<R>(demand, statement, { ordeal });
     }
-    if (isFaultOfNode(failure)) this.#loads.failed(node, clock.now());
-    if (failure instanceof Error && !(failure instanceof PgMcpError)) Error.captureStackTrace(failure);
-    const asked = this.#again(failure, demand, { statement, node, role, attempt: 1, ordeal });
-    return this.#queryAlone<R>(asked, statement, { ordeal, attempt: 2 });
+    leadToCaller(failure);
+    if (isFaultOfNode(failure)) this.#loads.failed(node.name, this.#parts.clock.now());
+    const failed = { statement, node: node.name, role: target, attempt: 1, ordeal };
+    return this.#queryOn<R>(this.#again(failure, demand, failed), statement, { ordeal, attempt: 2 });
   }
 
-  async #queryAlone<R>(
+  async #queryOn<R>(
     demand: Demand,
     statement: Statement,
-    { ordeal, known, chosen: first, attempt = 1 }: LoneCall,
+    { ordeal, first, attempt = 1 }: FurtherAttempts,
   ): Promise<QueryResult<R>> {
     const [finder, loads] = [this.#finder, this.#loads];
     const { clock } = this.#parts;
     let asked = demand;
-    let choice = first;
-    for (let count = attempt; ; count++, choice = undefined) {
+    let tried = first;
+    for (let count = attempt; ; count++, tried = undefined) {
       const now: Demand = asked;
-      const chosen = choice ?? finder.chooseNow(now, ordeal);
-      // Most calls find a node and a free connection at once: they pay for no promise on the way.
-      const borrowed =
-        (chosen && finder.takeIdle(chosen, now, ordeal)) ?? (await finder.borrow(now, ordeal, chosen));
-      const shared = count === 1 && known?.isSlow === false ? borrowed.share() : undefined;
-      if (known && shared) {
-        const { node, role } = borrowed;
-        return await this.#queryShared<R>(now, statement, { ordeal, known, shared, node, role });
-      }
+      const borrowed = await finder.borrow(now, ordeal, tried);
       const began = clock.now();
       loads.began(borrowed.node, began);
       try {
@@ -146,7 +166,6 @@ export class Dispatcher {
           : borrowed.query<R>(statement));
         const ended = clock.now();
         loads.answered(borrowed.node, ended - began, ended);
-        if (known) finder.tookAlone(borrowed.node, known, ended - began);
         return result;
       } catch (error) {
         if (isFaultOfNode(error)) loads.failed(borrowed.node, clock.now());

@@ -13,12 +13,15 @@ export interface Ordeal {
   whyNoReplica?: RouteReason;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** Who waits for a replica takes one again where it failed, once a probe since then has found it well. */
 export function stillFailed(
   failed: Ordeal['failed'],
   topology: Topology,
   intent: Demand,
 ): ReadonlySet<string> {
+  if (failed.size === 0) return NONE;
   const mayReturn = intent.target === 'replica' && intent.onUnavailable === 'wait';
   const isBack = (name: string, failedAt: number) => {
     const node = nodeOf(topology, name);

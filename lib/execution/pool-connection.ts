@@ -2,7 +2,6 @@ import type { Clock } from '../clock.js';
 import type { Role } from '../config/settings.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
-import type { SharedConnection } from '../pool/shared-connection.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed } from '../session/borrowed.js';
 import type { Tally } from './tally.js';
@@ -39,13 +38,6 @@ export class PoolConnection implements Borrowed {
   query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
     const result = this.#connection.query<R>(statement);
     return this.#tally.observers.size === 0 ? result : this.#observe(result);
-  }
-
-  /** Gives it to those who share one, where they have none. Then it is not to be used here any more. */
-  share(): SharedConnection | undefined {
-    const shared = this.#pool.shared.adopt(this.#connection);
-    if (shared) this.#isReleased = true;
-    return shared;
   }
 
   taint(): void {

@@ -62,6 +62,8 @@ export interface DriverConnection extends Queryable {
   /** The `pg.Client` itself, for what only `pg` speaks (COPY streams, cursors, notifications). */
   readonly client: unknown;
   listen(listener: ConnectionListener): void;
+  /** As `query`, told without a promise. */
+  ask<R = Row>(statement: Statement, answered: Answered<R>): void;
   /**
    * Sends one statement behind those that wait for their answers here, and tells of its answer when the server is
    * ready for the next. One that fails does not harm the others. Not while a `query` is under way, nor the other way

@@ -7,7 +7,7 @@ import { Errands } from './errands.js';
 import { Opener, type OpenerOptions } from './opener.js';
 import { PooledConnection, type CloseReason } from './pooled-connection.js';
 import { SharedLane } from './shared-lane.js';
-import { WaitingLine } from './waiting-line.js';
+import { WaitingLine, type Served } from './waiting-line.js';
 
 const HOUSEKEEPING_MS = 1_000;
 const LIFETIME_JITTER = 0.1;
@@ -111,16 +111,27 @@ export class NodePool {
    * @throws ConnectError at once when none is open and none can be opened.
    */
   acquire(timeoutMs = this.#options.settings.acquireTimeoutMs): Promise<PooledConnection> {
-    if (this.#isClosed) return Promise.reject(this.#closedError());
+    return new Promise((resolve, reject) => {
+      this.wait(timeoutMs, (error, connection) => (connection ? resolve(connection) : reject(error)));
+    });
+  }
+
+  /** As `acquire`, told without a promise, perhaps at once. */
+  wait(timeoutMs: number, served: Served<PooledConnection>): void {
+    if (this.#isClosed) {
+      served(this.#closedError());
+      return;
+    }
     const idle = this.takeIdle();
-    if (idle) return Promise.resolve(idle);
+    if (idle) {
+      served(undefined, idle);
+      return;
+    }
     const { node } = this.#options;
-    const connection = this.#waiting.join(
-      timeoutMs,
-      (elapsedMs) => new AcquireTimeoutError(node, elapsedMs, this.counts, this.#opener.lastFailure),
-    );
+    const onTimeout = (elapsedMs: number) =>
+      new AcquireTimeoutError(node, elapsedMs, this.counts, this.#opener.lastFailure);
+    this.#waiting.join(timeoutMs, onTimeout, served);
     this.#openWhatIsNeeded();
-    return connection;
   }
 
   /**

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import type { Clock } from '../clock.js';
-import { ConnectionLostError } from '../errors.js';
+import { ConnectionLostError, leadToCaller, toError } from '../errors.js';
 import { toStatement, type QueryResult, type Row, type Statement } from '../query.js';
 import type {
   Answered,
@@ -13,7 +13,7 @@ import type {
 } from './driver.js';
 import type { KnownText, KnownTexts } from './known-texts.js';
 import { Outbox } from './outbox.js';
-import { SharedQuery, StatementQuery, type SharedLine } from './pg-queries.js';
+import { StatementQuery, type Line } from './pg-queries.js';
 import { PreparedStatements, type PreparingConnection } from './prepared-statements.js';
 
 const GOODBYE_MS = 1_000;
@@ -38,9 +38,7 @@ const PREPARED = new Set([UNKNOWN_PREPARED, KNOWN_PREPARED]);
 
 /** What of `pg` its types leave out. */
 interface Internals {
-  readonly connection: PreparingConnection & {
-    close(statement: { readonly type: 'S'; readonly name: string }): void;
-  };
+  readonly connection: PreparingConnection;
   /** Looked at with each statement, so a connection that is quiet can be switched. */
   pipeline: boolean;
 }
@@ -50,7 +48,7 @@ export class PgConnection implements DriverConnection {
   readonly #node: string;
   readonly #clock: Clock;
   readonly #texts: KnownTexts | undefined;
-  readonly #line: SharedLine;
+  readonly #line: Line;
   #abandonOpening: ((cause: Error) => void) | undefined;
   #listener: ConnectionListener | undefined;
   #inHotStandby: boolean | undefined;
@@ -68,14 +66,10 @@ export class PgConnection implements DriverConnection {
     this.#node = node;
     this.#clock = clock;
     this.#texts = texts;
-    const { connection } = this.#internals;
     const outbox = new Outbox(() => client.connection.stream);
-    const close = (name: string) => {
-      // What follows brings the answer with it.
-      if (this.#internals.pipeline) outbox.put(serialize.close({ type: 'S', name }));
-      else connection.close({ type: 'S', name });
-    };
-    this.#line = { outbox, prepared: new PreparedStatements(connection, close) };
+    // What follows brings the answer with it.
+    const close = (name: string) => outbox.put(serialize.close({ type: 'S', name }));
+    this.#line = { outbox, prepared: new PreparedStatements(this.#internals.connection, close) };
     client.on('error', (error) => this.#markLost(error));
     client.on('end', () => this.#markLost(new Error('the connection was closed')));
     client.connection.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
@@ -125,12 +119,11 @@ export class PgConnection implements DriverConnection {
     try {
       // As texts, whatever type parsers the caller has set.
       const types = { getTypeParser: () => (value: unknown) => value };
-      const { rows } = await this.client.query<ServerIdentity>({ text: IDENTITY, types });
+      const { rows } = await this.query<ServerIdentity>({ text: IDENTITY, types });
       [this.#identity] = rows;
     } catch (error) {
       if (this.#lost) throw this.#lost;
-      if (!(error instanceof pg.DatabaseError) || endsConnection(error)) throw error;
-      await this.#recover({ text: IDENTITY }, error);
+      if (!(error instanceof pg.DatabaseError)) throw error;
     }
   }
 
@@ -146,49 +139,32 @@ export class PgConnection implements DriverConnection {
 
   async query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
     const asked = toStatement(statement, values);
-    const named = this.#named(asked);
-    const isAlone = this.transactionStatus === 'I';
     try {
-      return await this.#ask<R>(named);
+      return await new Promise<QueryResult<R>>((resolve, reject) => {
+        this.ask<R>(asked, (error, result) => (result ? resolve(result) : reject(toError(error))));
+      });
     } catch (error) {
-      // The server has not begun with it.
-      if (named === asked || !this.#isStale(named.name, named.text, error) || !isAlone) throw error;
-      return await this.#ask<R>(asked);
+      leadToCaller(error);
+      throw error;
     }
   }
 
-  /** Without values `pg` sends a text by the simple protocol, which takes several statements and prepares none. */
-  #named(statement: Statement): Statement {
-    const { text, values } = statement;
-    if (statement.name !== undefined || values === undefined || values.length === 0) return statement;
-    if (this.#texts?.isPreparing !== true || this.#lost) return statement;
+  ask<R = Row>(statement: Statement, answered: Answered<R>): void {
+    if (this.#lost) {
+      answered(new ConnectionLostError(this.#node, 'not-sent', this.#lost));
+      return;
+    }
+    const { name = this.#nameFor(statement) } = statement;
+    const mayRepeat = statement.name === undefined && this.transactionStatus === 'I';
+    this.#send(statement, name, mayRepeat, answered);
+  }
+
+  /** Without values a text goes by the simple protocol, which takes several statements and prepares none. */
+  #nameFor({ text, values }: Statement): string | undefined {
+    if (values === undefined || values.length === 0 || this.#texts?.isPreparing !== true) return undefined;
     const known = this.#texts.of(text);
     known.used();
-    const name = known.isRepeated ? this.#line.prepared.nameOf(known) : undefined;
-    return name === undefined ? statement : { ...statement, name };
-  }
-
-  async #ask<R>(asked: Statement): Promise<QueryResult<R>> {
-    if (this.#lost) throw new ConnectionLostError(this.#node, 'not-sent', this.#lost);
-    this.#inFlight++;
-    try {
-      const result = await new Promise<QueryResult<R>>((resolve, reject) => {
-        const query = new StatementQuery<R>(asked, asked.name, (error, result) =>
-          error ? reject(error) : resolve(result),
-        );
-        this.client.query(query as unknown as pg.Submittable);
-      });
-      if (dropsPrepared(result)) this.#line.prepared.forgetAll();
-      return result;
-    } catch (error) {
-      // It was made where the answer was read: this leads to the caller.
-      if (error instanceof Error) Error.captureStackTrace(error);
-      const explained = this.#explain(error);
-      await this.#recover(asked, error);
-      throw explained;
-    } finally {
-      this.#inFlight--;
-    }
+    return known.isRepeated ? this.#line.prepared.nameOf(known) : undefined;
   }
 
   pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
@@ -196,39 +172,47 @@ export class PgConnection implements DriverConnection {
       answered(new ConnectionLostError(this.#node, 'not-sent', this.#lost));
       return;
     }
-    this.#inFlight++;
     known.used();
-    this.#send(statement, known, (error, result?: QueryResult<R>) => {
+    const isNamed = this.#texts?.isPreparing === true && (known.isRepeated || statement.name !== undefined);
+    const name = isNamed ? this.#line.prepared.nameOf(known) : undefined;
+    this.#internals.pipeline = true;
+    // What is read outside a transaction may be asked again.
+    this.#send<R>(statement, name, true, (error, result) => {
       // Whoever gets the client next may want a cursor or a stream, which `pg` refuses on one that is pipelined.
-      if (--this.#inFlight === 0) this.#internals.pipeline = false;
+      if (this.#inFlight === 0) this.#internals.pipeline = false;
       answered(error, result);
     });
   }
 
-  #send<R>(statement: Statement, known: KnownText, answered: Answered<R>, isFirst = true): void {
-    // First: a statement that has to make room for this one is closed on the way of the others.
-    this.#internals.pipeline = true;
-    // Sent again without a name: behind a proxy the next one could be gone as well.
-    const isNamed =
-      isFirst && this.#texts?.isPreparing === true && (known.isRepeated || statement.name !== undefined);
-    const name = isNamed ? this.#line.prepared.nameOf(known) : undefined;
-    const query = new SharedQuery<R>(statement, name, this.#line, (error, result) => {
+  /** @param mayRepeat Whether it may be sent again, where the server has not begun with it. */
+  #send<R>(statement: Statement, name: string | undefined, mayRepeat: boolean, answered: Answered<R>): void {
+    this.#inFlight++;
+    const query = new StatementQuery<R>(statement, name, this.#line, (error, result) => {
       if (!error) {
+        this.#inFlight--;
+        if (dropsPrepared(result)) this.#line.prepared.forgetAll();
         answered(undefined, result);
         return;
       }
       const explained = this.#explain(error);
-      this.#whenReady(() => {
-        // What is read outside a transaction may be asked again.
-        if (isFirst && !this.#lost && this.#isStale(name, known.text, error))
-          this.#send(statement, known, answered, false);
+      this.#afterError(error, () => {
+        this.#inFlight--;
+        const isStale = mayRepeat && !this.#lost && this.#isStale(name, statement.text, error);
+        // Without a name: behind a proxy the next one could be gone as well.
+        if (isStale) this.#send(statement, undefined, false, answered);
         else answered(explained);
       });
     });
     this.client.query(query as unknown as pg.Submittable);
   }
 
-  /** An error comes a moment before the server is ready for what follows. */
+  /** Only when the server is ready for what follows can the connection be judged. */
+  #afterError(error: unknown, task: () => void): void {
+    if (error instanceof pg.DatabaseError) this.#whenReady(task);
+    // `pg` tells of what it could not send before it notes that nothing is under way.
+    else queueMicrotask(() => this.#whenReady(task));
+  }
+
   #whenReady(task: () => void): void {
     if (this.#lost || !this.#isAwaitingReady) {
       task();
@@ -247,24 +231,12 @@ export class PgConnection implements DriverConnection {
   /** Whether it failed since what is prepared does not serve any more; if so it will be prepared anew. */
   #isStale(name: string | undefined, text: string, error: unknown): boolean {
     if (name === undefined || !(error instanceof pg.DatabaseError)) return false;
-    const isGone = error.code === UNKNOWN_PREPARED && this.#line.prepared.has(name);
+    const isGone = error.code === UNKNOWN_PREPARED && this.#line.prepared.textOf(name) !== undefined;
     if (isGone || error.code === KNOWN_PREPARED) this.#texts?.lostPrepared(this.#node);
     // A definition has changed (source, plancache.c); or it never came to be, since the first to prepare it failed.
     const isStale = error.routine === 'RevalidateCachedQuery' || PREPARED.has(error.code ?? '');
     if (isStale) this.#line.prepared.renew(text, name);
     return isStale;
-  }
-
-  /**
-   * `pg` rejects with the error itself. The server says a moment later that it is ready, and how the
-   * transaction stands: only then can the connection be judged.
-   */
-  async #recover({ name }: Statement, error: unknown): Promise<void> {
-    // With more in flight it stays busy, and that they are ready says nothing of this one.
-    if (this.#lost || this.#inFlight > 1 || !this.#isAwaitingReady) return;
-    await new Promise<void>((resolve) => this.#whenReady(resolve));
-    // A value could not be sent: `pg` closed the statement on the server and goes on believing in it.
-    if (name !== undefined && !(error instanceof pg.DatabaseError)) this.#line.prepared.forget(name);
   }
 
   async reset(): Promise<void> {

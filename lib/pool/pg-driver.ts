@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { toError } from '../errors.js';
 import type { ConnectOptions, Driver } from './driver.js';
 import { PgConnection } from './pg-connection.js';
 
@@ -76,8 +77,4 @@ function toClientConfig(options: ConnectOptions): pg.ClientConfig {
 function toTls(ssl: ConnectOptions['ssl']): ConnectOptions['ssl'] {
   if (typeof ssl === 'boolean') return ssl;
   return 'key' in ssl ? { ...ssl, key: ssl.key } : { ...ssl };
-}
-
-function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

@@ -37,39 +37,34 @@ const { utils, Query } = pg as unknown as Library;
 const EXECUTE = Buffer.concat([serialize.execute(), serialize.sync()]);
 const DESCRIBE_AND_EXECUTE = Buffer.concat([serialize.describe({ type: 'P' }), EXECUTE]);
 
-/** Where the query goes: the parts of a connection that shared queries use. */
-export interface SharedLine {
+/** Where a query goes: the parts of a connection that its queries use. */
+export interface Line {
   readonly outbox: Outbox;
   readonly prepared: PreparedStatements;
 }
 
 type Callback<R> = (error: unknown, result: QueryResult<R>) => void;
 
-/** A query of `pg` for a statement, told of by callback: it costs no promise and no copies. */
+/**
+ * A query of `pg` for a statement, told of by callback: it costs no promise and no copies. What `pg` would send in five
+ * writes goes out in one, with what others send on the same connection in the same turn of the event loop; and the
+ * columns of a prepared statement are asked for once. They can't change: the server refuses with `cached plan must not
+ * change result type`.
+ */
 export class StatementQuery<R> extends Query {
+  readonly #line: Line;
+
   /** @param name Under which it is prepared, if it is. */
   constructor(
     { text, values, rowMode, types, queryMode }: Statement,
     name: string | undefined,
+    line: Line,
     callback: Callback<R>,
   ) {
     const isPlain = rowMode === undefined && types === undefined && queryMode === undefined;
     // `pg` copies a config property by property, which costs as much as all the rest of the way.
     super(isPlain ? text : { text, rowMode, types, queryMode }, values, callback);
     if (name !== undefined) this.name = name;
-  }
-}
-
-/**
- * A query that is sent behind others. What `pg` would send in five writes goes out in one, with what others send in the
- * same turn of the event loop; and the columns of a prepared statement are asked for once. They can't change: the
- * server refuses with `cached plan must not change result type`.
- */
-export class SharedQuery<R> extends StatementQuery<R> {
-  readonly #line: SharedLine;
-
-  constructor(statement: Statement, name: string | undefined, line: SharedLine, callback: Callback<R>) {
-    super(statement, name, callback);
     this.#line = line;
   }
 
@@ -82,7 +77,12 @@ export class SharedQuery<R> extends StatementQuery<R> {
     }
     const { name = '', values = [] } = this;
     if (!Array.isArray(values)) return new Error('Query values must be an array');
-    const isPrepared = name !== '' && prepared.has(name);
+    const before = name === '' ? undefined : prepared.textOf(name);
+    if (before !== undefined && before !== this.text)
+      return new Error(
+        `the name ${name} is that of another statement, which was prepared on this connection`,
+      );
+    const isPrepared = before !== undefined;
     const columns = isPrepared ? prepared.columnsOf(name) : undefined;
     try {
       if (columns) this._result.addFields(columns);

@@ -50,13 +50,25 @@ export class PooledConnection {
   async query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
     try {
       const result = await this.driver.query<R>(statement);
-      if (leavesTraces(result)) this.isTainted = true;
+      this.#note(statement, result);
       return result;
     } catch (error) {
-      // Of several statements the first may have done their work.
-      if (statement.text.includes(';')) this.isTainted = true;
+      this.#note(statement);
       throw error;
     }
+  }
+
+  /** As `query`, told without a promise. */
+  ask<R = Row>(statement: Statement, answered: Answered<R>): void {
+    this.driver.ask<R>(statement, (error, result) => {
+      this.#note(statement, result);
+      answered(error, result);
+    });
+  }
+
+  #note({ text }: Statement, result?: QueryResult): void {
+    // Of several statements of which one failed, the first may have done their work.
+    if (result ? leavesTraces(result) : text.includes(';')) this.isTainted = true;
   }
 
   /** As `query`, but many at a time. */

@@ -68,9 +68,9 @@ export class PreparedStatements {
     this.#columns.set(name, columns);
   }
 
-  /** Whether `pg` has seen the server prepare it. */
-  has(name: string): boolean {
-    return this.#connection.parsedStatements[name] !== undefined;
+  /** What `pg` has seen the server prepare under that name. */
+  textOf(name: string): string | undefined {
+    return this.#connection.parsedStatements[name];
   }
 
   /** The statement of that name is not what it was: the text is prepared anew, under another. */

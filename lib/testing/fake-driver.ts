@@ -197,6 +197,13 @@ export class FakeConnection implements DriverConnection {
     return { rows: [...answer] as R[], rowCount: answer.length, command, fields: fieldsOf(answer, command) };
   }
 
+  ask<R = Row>(statement: Statement, answered: Answered<R>): void {
+    this.query<R>(statement).then(
+      (result) => answered(undefined, result),
+      (error: unknown) => answered(error),
+    );
+  }
+
   pipeline<R = Row>(statement: Statement, _known: unknown, answered: Answered<R>): void {
     const running = this.query<R>(statement);
     // Answers come in the order of the questions, whenever they are ready.

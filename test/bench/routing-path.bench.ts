@@ -25,6 +25,10 @@ class Instant implements DriverConnection {
     return text.includes('pg_is_in_recovery() AS standby') ? { ...NOTHING, rows: [this.#probed()] } : NOTHING;
   }
 
+  ask<R>(statement: Statement, answered: Answered<R>): void {
+    void this.query(statement).then((result) => answered(undefined, result as QueryResult<R>));
+  }
+
   pipeline<R>(statement: Statement, _known: unknown, answered: Answered<R>): void {
     void this.query(statement).then((result) => answered(undefined, result as QueryResult<R>));
   }

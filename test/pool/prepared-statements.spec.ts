@@ -35,7 +35,7 @@ describe('a name', () => {
     const one = text(1);
     expect(prepare(one)).toBe(one.name);
     expect(prepared.nameOf(one)).toBe(one.name);
-    expect(prepared.has(one.name)).toBe(true);
+    expect(prepared.textOf(one.name)).toBe(one.text);
     expect(closed).toEqual([]);
   });
 
@@ -43,7 +43,7 @@ describe('a name', () => {
     const one = text(1);
     prepared.sent(sure(prepared.nameOf(one)), one.text);
     expect(prepared.nameOf(one)).toBeUndefined();
-    expect(prepared.has(one.name)).toBe(false);
+    expect(prepared.textOf(one.name)).toBeUndefined();
     arrives(one.name, one);
     expect(prepared.nameOf(one)).toBe(one.name);
   });
@@ -63,7 +63,7 @@ describe('a name', () => {
     prepared.nameOf(sure(all[0]));
     prepare(text(1_000));
     expect(closed).toEqual([names[1]]);
-    expect([prepared.has(sure(names[0])), prepared.has(sure(names[1]))]).toEqual([true, false]);
+    expect([0, 1].map((id) => prepared.textOf(sure(names[id])))).toEqual([text(0).text, undefined]);
     prepare(text(1_001));
     expect(closed).toEqual([names[1], names[2]]);
   });
@@ -86,7 +86,7 @@ describe('a statement that does not serve any more', () => {
     prepared.renew(one.text, first);
     prepared.renew(one.text, first);
     expect(closed).toEqual([first]);
-    expect([prepared.has(first), prepared.columnsOf(first)]).toEqual([false, undefined]);
+    expect([prepared.textOf(first), prepared.columnsOf(first)]).toEqual([undefined, undefined]);
     const second = prepare(one);
     expect(second).not.toBe(first);
     prepared.renew(one.text, first);
