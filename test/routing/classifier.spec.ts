@@ -110,7 +110,7 @@ describe('a statement', () => {
     [`CALL either('a'::text)`, 'procedure'],
     [`CALL either(users.id)`, 'procedure'],
     ['CALL leaves(NULL, 1)', 'procedure'],
-    ['CALL leaves(NULL, 1, 2)', 'procedure'],
+    ['CALL leaves(NULL, 1, 2)', 'read'],
     ['CALL ends()', 'procedure'],
     ['DO $$ BEGIN END $$', 'read'],
     [`DO LANGUAGE 'plpgsql' 'BEGIN RAISE NOTICE ''x''; END'`, 'read'],

@@ -8,14 +8,12 @@ export interface FunctionEntry {
   readonly isBuiltin: boolean;
   readonly volatility: string;
   readonly kind: string;
-  /** Of arguments. */
+  /** Of arguments: of a procedure those too that are only given back, since a CALL gives something for each. */
   readonly minimum: number;
   /** Infinite where the last one is VARIADIC. */
   readonly maximum: number;
   /** Those declared, defaults included. */
   readonly declared: number;
-  /** It has arguments that are only given back, which are not counted here. */
-  readonly givesBack: boolean;
   /** Types of its arguments, but for those that VARIADIC collects. */
   readonly parameters: readonly number[];
   /** Of its arguments, then its result. */

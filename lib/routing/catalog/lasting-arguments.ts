@@ -16,23 +16,30 @@ const TEXT_TYPES: readonly string[] = ['text', 'varchar'];
 const ASSIGNMENT = 3;
 
 /** An argument that a call gives. */
-export interface InputArgument {
+export interface GivenArgument {
+  /** By which the body may call it, as `$2`: counts from 1, with those that are only given back. */
+  readonly number: number;
   readonly name: string | undefined;
   readonly isText: boolean;
   /** Its default, if that is a text literal. */
   readonly otherwise: string | undefined;
 }
 
-/** The arguments of a function, in their order. */
-export function argumentsOf(definition: string): readonly InputArgument[] {
-  return asList(createdFunction(definition)?.['parameters'])
-    .map((item) => asNode(asNode(item)['FunctionParameter']))
-    .filter(({ mode }) => mode !== 'FUNC_PARAM_OUT' && mode !== 'FUNC_PARAM_TABLE')
-    .map((parameter) => {
+/** The arguments for which a call gives something, in their order. */
+export function argumentsOf(definition: string): readonly GivenArgument[] {
+  const created = createdFunction(definition);
+  const isProcedure = created?.['is_procedure'] === true;
+  return asList(created?.['parameters'])
+    .map((item, place) => ({ parameter: asNode(asNode(item)['FunctionParameter']), number: place + 1 }))
+    .filter(
+      ({ parameter: { mode } }) => isProcedure || (mode !== 'FUNC_PARAM_OUT' && mode !== 'FUNC_PARAM_TABLE'),
+    )
+    .map(({ parameter, number }) => {
       const type = asNode(parameter['argType']);
       const isPlain = ['FUNC_PARAM_IN', 'FUNC_PARAM_DEFAULT'].includes(asText(parameter['mode']) ?? '');
       const isText = TEXT_TYPES.includes(words(type['names']).at(-1) ?? '');
       return {
+        number,
         name: asText(parameter['name']),
         isText: isPlain && isText && type['arrayBounds'] === undefined,
         otherwise: literalText(parameter['defexpr']),
@@ -51,8 +58,8 @@ export function lastingArguments(definition: string, tree: unknown): PlaceOf {
   const evaluated = evaluatedTexts(tree);
   // Escaped names are not looked for.
   if (source === undefined || evaluated === undefined || /u&"/i.test(source)) return () => undefined;
-  for (const [place, { name, isText }] of argumentsOf(definition).entries()) {
-    const names = name === undefined ? [`$${place + 1}`] : [`$${place + 1}`, name];
+  for (const [place, { number, name, isText }] of argumentsOf(definition).entries()) {
+    const names = name === undefined ? [`$${number}`] : [`$${number}`, name];
     if (!isText || !names.every((one) => PLAIN_NAME.test(one) || one.startsWith('$'))) continue;
     const isOnlyRead = names.every((one) => {
       const pattern = new RegExp(`(?<![\\w$])${one.replace('$', '\\$')}(?![\\w$])`, 'gi');

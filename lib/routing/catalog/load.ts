@@ -145,7 +145,6 @@ function toFunction(row: Fields, isBuiltin: boolean): FunctionEntry {
     minimum: declared - Number(row['defaults']),
     maximum: isVariadic ? Number.POSITIVE_INFINITY : declared,
     declared,
-    givesBack: flag(row['gives_back']),
     // What VARIADIC takes is no array in a call.
     parameters: types.slice(0, isVariadic ? declared - 1 : declared),
     types,

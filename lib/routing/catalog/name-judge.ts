@@ -82,8 +82,6 @@ export class NameJudge {
     mode: Mode,
     path: readonly string[],
   ): readonly (Obstacle | undefined)[] {
-    const byName = this.#catalog.functions({ schema: call.schema, name: call.name }, path);
-    if (call.isProcedure && byName.some(({ givesBack }) => givesBack)) return this.#procedure(byName, mode);
     const named = this.#catalog.functions(call, path);
     const asType = call.argumentCount === 1 ? this.#catalog.type(call, path) : undefined;
     const cast = asType && this.#objects.type(asType.oid, mode);
@@ -104,17 +102,6 @@ export class NameJudge {
         this.#objects.defaults(oid, call.argumentCount, mode),
       ]),
     ];
-  }
-
-  /**
-   * In a CALL what is only given back takes a place, too, though not in the catalog: then neither how many nor
-   * which arguments there are tells overloads apart, or what is left to the defaults.
-   */
-  #procedure(named: readonly FunctionEntry[], mode: Mode): readonly (Obstacle | undefined)[] {
-    return named.flatMap(({ oid }) => [
-      this.#objects.function(oid, mode),
-      this.#objects.defaults(oid, 0, mode),
-    ]);
   }
 
   /** Functions of which an argument says what they do. */

@@ -24,11 +24,15 @@ export const ENVIRONMENT = `
     (current_setting('search_path') LIKE '%pg_temp%')::int AS temporary_path, current_user::text AS role,
     to_json(current_schemas(true))::text AS path`;
 
+/** In a CALL what is only given back takes a place, too (manual, CALL). */
+const ofCall = (all: string, input: string) =>
+  `CASE WHEN p.prokind = 'p' THEN coalesce(${all}, ${input}) ELSE ${input} END`;
+
 export const functions = (share: Share): string => `
   SELECT p.oid::text AS oid, n.nspname::text AS schema, p.proname::text AS name,
-    p.provolatile::text AS volatility, p.prokind::text AS kind, p.pronargs::int AS arguments,
-    p.pronargdefaults::int AS defaults, (p.provariadic <> 0)::int AS variadic, ('o' = ANY (p.proargmodes))::int AS gives_back,
-    p.proargtypes::text || ' ' || p.prorettype AS types, l.lanname::text AS language,
+    p.provolatile::text AS volatility, p.prokind::text AS kind, ${ofCall('cardinality(p.proallargtypes)', 'p.pronargs')}::int AS arguments,
+    p.pronargdefaults::int AS defaults, (p.provariadic <> 0)::int AS variadic,
+    ${ofCall(`array_to_string(p.proallargtypes, ' ')`, 'p.proargtypes::text')} || ' ' || p.prorettype AS types, l.lanname::text AS language,
     CASE WHEN l.lanname = 'internal' THEN p.prosrc END AS source,
     ${
       share === 'builtin'

@@ -101,7 +101,7 @@ class Collector {
         break;
       case 'CallStmt': {
         const call = asNode(node['funccall']);
-        this.#call(call, true);
+        this.#call(call);
         this.visit(call['args'], scope);
         return;
       }
@@ -216,7 +216,7 @@ class Collector {
     this.visit(node['typmods'], scope);
   }
 
-  #call(node: Node, isProcedure = false): void {
+  #call(node: Node): void {
     const path = words(node['funcname']);
     const values = asList(node['args']);
     const ordered = node['agg_within_group'] === true ? asList(node['agg_order']).length : 0;
@@ -224,7 +224,6 @@ class Collector {
       schema: path.at(-2),
       name: path.at(-1) ?? '',
       argumentCount: values.length + ordered,
-      isProcedure,
       isVariadic: node['func_variadic'] === true,
       texts: values.map(literalText),
       names: values.map(nameGiven),

@@ -22,8 +22,6 @@ export type Argument =
 export interface FunctionCall extends Name {
   readonly arguments: readonly Argument[];
   readonly argumentCount: number;
-  /** Of CALL, where places also stand for what is only given back. */
-  readonly isProcedure: boolean;
   /** `VARIADIC`: the last argument stands for any number. */
   readonly isVariadic: boolean;
   /** Of arguments that are text literals. */

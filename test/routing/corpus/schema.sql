@@ -224,6 +224,8 @@ CREATE PROCEDURE overloaded(a int) LANGUAGE sql AS $$ INSERT INTO log (what) VAL
 CREATE PROCEDURE counted(a int, b int, c int) LANGUAGE sql AS $$ SELECT a $$;
 CREATE PROCEDURE counted(OUT a text, b int, c int) LANGUAGE plpgsql AS $$ BEGIN a := touch_int(b); END $$;
 CREATE PROCEDURE runs_out_of_place(OUT a text, q text) LANGUAGE plpgsql AS $$ BEGIN EXECUTE q INTO a; END $$;
+CREATE FUNCTION runs_first_given(OUT a text, q text) LANGUAGE plpgsql AS $$ BEGIN a := 'SELECT touch_int(1)'; EXECUTE $1; END $$;
+CREATE FUNCTION runs_second_given(OUT a text, q text) LANGUAGE plpgsql AS $$ BEGIN EXECUTE $2 INTO a; END $$;
 CREATE PROCEDURE runs_text_called(q text) LANGUAGE plpgsql AS $$ BEGIN EXECUTE q; END $$;
 CREATE PROCEDURE looks_elsewhere(t text) LANGUAGE plpgsql SET search_path = hidden, pg_catalog AS $$ BEGIN PERFORM "lower"(t); END $$;
 CREATE PROCEDURE as_its_owner() LANGUAGE sql SECURITY DEFINER AS $$ SELECT touch_int(1) $$;
