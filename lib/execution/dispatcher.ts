@@ -38,7 +38,7 @@ export class Dispatcher {
 
   /** Runs one statement outside any transaction. */
   async query<R = Row>(demand: Demand, statement: Statement): Promise<QueryResult<R>> {
-    const ordeal = this.#newOrdeal();
+    const ordeal = this.newOrdeal();
     const [finder, loads] = [this.#finder, this.#loads];
     const { clock } = this.#parts;
     let asked = demand;
@@ -62,7 +62,7 @@ export class Dispatcher {
         asked = this.#again(error, now, { statement, borrowed, attempt, ordeal });
       } finally {
         loads.ended(borrowed.node);
-        if (borrowed.role === 'primary') this.#leavesPrimary(now);
+        if (borrowed.role === 'primary') this.leavesPrimary(now);
         borrowed.release();
       }
     }
@@ -97,7 +97,7 @@ export class Dispatcher {
   }
 
   /** A statement on the primary has ended, one way or another. */
-  #leavesPrimary(demand: Demand): void {
+  leavesPrimary(demand: Demand): void {
     if (demand.target === 'primary' && demand.marks) this.wrote(demand.marks);
     if (demand.target === 'primary' || !demand.stickiness || demand.reason === 'read') return;
     demand.stickiness.primaryReadAt = this.#parts.clock.now();
@@ -124,11 +124,12 @@ export class Dispatcher {
    *
    * @throws PgMcpError `NO_PRIMARY` or `NO_REPLICA` when none could serve within `acquire_timeout`.
    */
-  borrow(demand: Demand): Promise<Borrowed> {
-    return this.#finder.borrow(demand, this.#newOrdeal());
+  borrow(demand: Demand, ordeal = this.newOrdeal()): Promise<Borrowed> {
+    return this.#finder.borrow(demand, ordeal);
   }
 
-  #newOrdeal(): Ordeal {
+  /** Of a call that begins now. */
+  newOrdeal(): Ordeal {
     return { failed: new Map(), patienceMs: this.#parts.settings.pool.acquireTimeoutMs };
   }
 

@@ -24,6 +24,7 @@ import type { Dispatcher } from './dispatcher.js';
 import type { Demand } from './demand.js';
 import type { Demands } from './demands.js';
 import { Leases } from './leases.js';
+import { LongCallsOf } from './long-calls.js';
 import { PinnedCalls, tellEnd, type Pin } from './pinned-calls.js';
 import type { StatementClasses } from './statement-classes.js';
 import type { Tally } from './tally.js';
@@ -75,6 +76,13 @@ export class ScopedCalls {
     const demand = demands.ofStatement(scope, this.#sessionOf(scope), statement, found);
     const running = dispatcher.query<R>(demand, statement);
     return found.changesCatalog ? tellEnd(classes, found, running) : running;
+  }
+
+  /** Calls that keep their connection for long, by the scope of this moment however late they begin. */
+  get long(): LongCallsOf {
+    const scope = this.#scope;
+    const caller = { scope, session: this.#sessionOf(scope), pin: this.#pinOf(scope) };
+    return new LongCallsOf({ ...this.#parts, pinned: this.#pinned }, caller);
   }
 
   /** The session that calls here belong to. */

@@ -1,6 +1,6 @@
 import { PgMcpError } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
-import type { Borrowed, ConnectionSource } from './borrowed.js';
+import { forOneTurn, type Borrowed, type ConnectionSource } from './borrowed.js';
 import { Turns } from './turns.js';
 
 /**
@@ -39,7 +39,7 @@ export class HeldConnection implements ConnectionSource {
       this.#turns
         .take(async () => {
           const held = await this.#take();
-          await new Promise<void>((release) => resolve({ ...forOneTurn(held), release }));
+          await new Promise<void>((release) => resolve(forOneTurn(held, release)));
         })
         .catch(reject);
     });
@@ -86,15 +86,4 @@ export class HeldConnection implements ConnectionSource {
       throw error;
     }
   }
-}
-
-function forOneTurn(held: Borrowed): Omit<Borrowed, 'release'> {
-  return {
-    node: held.node,
-    role: held.role,
-    mustNotWrite: false,
-    client: held.client,
-    query: (statement) => held.query(statement),
-    taint: () => held.taint(),
-  };
 }

@@ -26,16 +26,25 @@ export class Patience {
       mustNotWrite: borrowed.mustNotWrite,
       client: borrowed.client,
       query: async (statement) => {
-        this.#running++;
+        const over = this.suspend();
         try {
           return await borrowed.query(statement);
         } finally {
-          this.#running--;
-          this.#quietSince = this.#clock.now();
+          over();
         }
       },
       taint: () => borrowed.taint(),
       release: () => borrowed.release(),
+      cut: () => borrowed.cut(),
+    };
+  }
+
+  /** Something runs on the connection that nobody here sees, until the returned function is called. */
+  suspend(): () => void {
+    this.#running++;
+    return () => {
+      this.#running--;
+      this.#quietSince = this.#clock.now();
     };
   }
 

@@ -1,7 +1,7 @@
 import type { Role } from '../config/settings.js';
 import { ConnectionLostError, PgMcpError } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
-import type { Borrowed, ConnectionSource } from './borrowed.js';
+import { forOneTurn, type Borrowed, type ConnectionSource } from './borrowed.js';
 import type { Patience } from './patience.js';
 import { queryReadOnlyWithin } from './read-only.js';
 import { Turns } from './turns.js';
@@ -77,6 +77,20 @@ export abstract class UnitOfWork {
       if (leavesTraces) borrowed.taint();
       willRunOn?.(borrowed.role);
       return mustNotWrite ? queryReadOnlyWithin<R>(borrowed, statement) : borrowed.query<R>(statement);
+    });
+  }
+
+  /** The connection for one turn, for who speaks to it himself; its `release` ends the turn. */
+  borrow({ leavesTraces = false, willRunOn }: Omit<StatementTraits, 'mustNotWrite'> = {}): Promise<Borrowed> {
+    return new Promise((resolve, reject) => {
+      this.#inTurn(async () => {
+        const borrowed = await this.join();
+        if (leavesTraces) borrowed.taint();
+        willRunOn?.(borrowed.role);
+        const over = this.#patience.suspend();
+        await new Promise<void>((release) => resolve(forOneTurn(borrowed, release)));
+        over();
+      }).catch(reject);
     });
   }
 
