@@ -15,6 +15,7 @@ import type { ShadowReport } from './execution/shadow-report.js';
 import { startUp } from './execution/start-up.js';
 import { statusOf, type ClusterState, type ClusterStatus } from './execution/status.js';
 import { Tally, type ClusterObserver } from './execution/tally.js';
+import { KnownTexts } from './pool/known-texts.js';
 import type { NodePool } from './pool/node-pool.js';
 import { pgDriver } from './pool/pg-driver.js';
 import { toStatement, type Queryable, type QueryResult, type Row, type Statement } from './query.js';
@@ -57,7 +58,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
     this.#clock = clock;
     const report: Monitor['report'] = (observation) => this.#monitor.report(observation);
     const topology = () => this.#monitor.topology;
-    this.#pools = createPools({ settings, driver, clock, random, topology, report });
+    const texts = new KnownTexts(settings.pool);
+    this.#pools = createPools({ settings, driver, clock, random, texts, topology, report });
     this.#monitor = new Monitor({
       settings,
       driver,
@@ -67,7 +69,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
       onChange: (next, previous) => this.#changed(next, previous),
     });
     const [monitor, pools, tally] = [this.#monitor, this.#pools, this.#tally];
-    this.#execution = assembleExecution({ settings, clock, random, monitor, pools, tally });
+    this.#execution = assembleExecution({ settings, clock, random, monitor, pools, tally, texts });
     this.session = this.#execution.sessions;
   }
 
@@ -113,8 +115,13 @@ export class PgCluster implements Queryable, AsyncDisposable {
    *
    * @throws PgMcpError by its `code`; errors of the server pass as `pg` throws them.
    */
-  async query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
-    return this.#execution.calls.query<R>(toStatement(statement, values));
+  query<R = Row>(statement: string | Statement, values?: readonly unknown[]): Promise<QueryResult<R>> {
+    // Not `async`: the promise of the call itself is the only one that most calls need.
+    try {
+      return this.#execution.calls.query<R>(toStatement(statement, values));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Runs a function whose calls read from one replica. What it returns may be a promise, Observable or generator. */

@@ -45,7 +45,9 @@ export interface Queryable {
 
 /** @throws TypeError for what is no statement. */
 export function toStatement(statement: string | Statement, values?: readonly unknown[]): Statement {
-  const given = typeof statement === 'string' ? { text: statement } : statement;
+  if (typeof statement === 'string')
+    return values === undefined ? { text: statement } : { text: statement, values };
+  const given = statement;
   if (typeof given?.text !== 'string') {
     throw new TypeError('query() takes a text, or an object with a text and values');
   }

@@ -28,6 +28,8 @@ export function resolveSettings(
       connectionTimeoutMs: pool.connection_timeout,
       keepaliveIntervalMs: pool.keepalive_interval,
       applicationName: pool.application_name,
+      prepare: pool.prepare,
+      statementTimeoutMs: pool.statement_timeout,
     },
     healthCheck: { intervalMs: healthCheck.interval, timeoutMs: healthCheck.timeout },
     routing: {

@@ -3,7 +3,7 @@ import { CONSISTENCIES } from '../query.js';
 import { crossChecks } from './checks.js';
 import { database, masterNode, replicaNode, secret, user } from './node-schema.js';
 import { section, setting } from './setting.js';
-import { byteSize, choice, duration, number, text } from './values.js';
+import { byteSize, choice, duration, flag, number, text } from './values.js';
 
 const httpToken = text('a name of letters, digits and -_', (value) => /^[\w-]+$/.test(value));
 /** In characters. */
@@ -55,6 +55,16 @@ const connectionPool = section('The connections to each node.', {
     text('a name of at most 63 bytes', (value) => Buffer.byteLength(value) <= 63),
     'nestjs-pg-mcp',
     'The name that pg_stat_activity shows.',
+  ),
+  prepare: setting(
+    flag(),
+    true,
+    'Statements that come again and again are prepared; off behind a PgBouncer that does not follow them.',
+  ),
+  statement_timeout: setting(
+    orZero,
+    '0s',
+    "The server cancels a statement that runs longer; 0 leaves it to the server's own setting.",
   ),
 });
 

@@ -61,6 +61,10 @@ export interface PoolSettings {
   /** How long a connection may sit idle before it is asked whether it still lives. */
   readonly keepaliveIntervalMs: number;
   readonly applicationName: string;
+  /** Texts that come again and again are prepared once for each connection. */
+  readonly prepare: boolean;
+  /** The server cancels a statement that runs longer; 0 leaves that to the server's own setting. */
+  readonly statementTimeoutMs: number;
 }
 
 export type Balance = 'least-loaded' | 'round-robin' | 'random' | 'weighted';

@@ -1,4 +1,5 @@
 import { toStatement, type Queryable } from '../query.js';
+import type { KnownTexts } from '../pool/known-texts.js';
 import type { FinderParts } from './connection-finder.js';
 import { Demands } from './demands.js';
 import { Dispatcher } from './dispatcher.js';
@@ -8,11 +9,13 @@ import { Sessions } from './sessions.js';
 import { ShadowCount } from './shadow-report.js';
 import { StatementClasses } from './statement-classes.js';
 
-export type ExecutionParts = Omit<FinderParts, 'classes' | 'loads'>;
+export interface ExecutionParts extends Omit<FinderParts, 'classes' | 'loads'> {
+  readonly texts: KnownTexts;
+}
 
 /** Puts together what carries the calls of one cluster out. */
 export function assembleExecution(parts: ExecutionParts) {
-  const { settings, clock, monitor, tally } = parts;
+  const { settings, clock, monitor, tally, texts } = parts;
   const { safeFunctions } = settings.routing;
   const accountsDiffer = settings.nodes.some(
     ({ accounts: { primary, replica } }) => primary.user !== replica.user,
@@ -28,7 +31,7 @@ export function assembleExecution(parts: ExecutionParts) {
   const dispatcher: Dispatcher = new Dispatcher({ ...parts, classes, keptTexts });
   const demands = new Demands({ settings, clock, keptTexts, shadow });
   const { acquireTimeoutMs } = settings.pool;
-  const calls = new ScopedCalls({ dispatcher, demands, classes, tally, clock, acquireTimeoutMs });
+  const calls = new ScopedCalls({ dispatcher, demands, classes, texts, tally, clock, acquireTimeoutMs });
   const sessions = new Sessions({ settings: settings.session, clock, monitor, calls, tally });
   return { dispatcher, classes, calls, sessions, shadow };
 }

@@ -2,10 +2,11 @@ import type { NodeLoads } from '../balancing/node-loads.js';
 import { patiently, type Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
+import type { KnownText } from '../pool/known-texts.js';
 import type { NodePool } from '../pool/node-pool.js';
+import type { SharedConnection } from '../pool/shared-connection.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
 import { route, type Decision } from '../routing/route.js';
-import type { Borrowed } from '../session/borrowed.js';
 import type { Session } from '../session/session.js';
 import type { Monitor } from '../topology/monitor.js';
 import type { NodeState, Topology } from '../topology/topology.js';
@@ -70,7 +71,7 @@ export class ConnectionFinder {
   }
 
   /** @param choice What the call has decided already, for the first attempt. */
-  async borrow(demand: Demand, ordeal: Ordeal, choice?: Chosen): Promise<Borrowed> {
+  async borrow(demand: Demand, ordeal: Ordeal, choice?: Chosen): Promise<PoolConnection> {
     const { clock, monitor } = this.#parts;
     const deadline = clock.now() + ordeal.patienceMs;
     const isGood = choice && !ordeal.failed.has(choice.node.name);
@@ -129,7 +130,7 @@ export class ConnectionFinder {
   }
 
   /** A connection that is there and free; undefined where the call would have to wait for one. */
-  takeIdle(chosen: Chosen, demand: Demand, ordeal: Ordeal): Borrowed | undefined {
+  takeIdle(chosen: Chosen, demand: Demand, ordeal: Ordeal): PoolConnection | undefined {
     const pool = this.#poolOf(chosen.node.name);
     const connection = pool.takeIdle();
     if (!connection) return undefined;
@@ -140,6 +141,25 @@ export class ConnectionFinder {
     rememberRead(demand, chosen);
     this.#tellAcquired(chosen, 0);
     return this.#lend(chosen, connection);
+  }
+
+  /** A connection that the call shares with others; undefined where there is none to share. */
+  takeShared(chosen: Chosen, demand: Demand, ordeal: Ordeal): SharedConnection | undefined {
+    const { shared } = this.#poolOf(chosen.node.name);
+    const connection = shared.take();
+    if (!connection) return undefined;
+    if (!this.#accept(demand, chosen, connection.pooled, ordeal)) {
+      shared.putBack(connection);
+      return undefined;
+    }
+    rememberRead(demand, chosen);
+    this.#tellAcquired(chosen, 0);
+    return connection;
+  }
+
+  /** A call that may share had a connection to itself, for so many milliseconds. */
+  tookAlone(node: string, known: KnownText, tookMs: number): void {
+    this.#poolOf(node).shared.tookAlone(known, tookMs);
   }
 
   /** Whether a connection to a replica is to the server that was judged, and means what the text means. */
@@ -173,10 +193,7 @@ export class ConnectionFinder {
       failed: stillFailed(failed, topology, demand),
       now,
       // Transactions and leases count by their connections, and so do calls that still wait for one.
-      inFlight: (node) => {
-        const counts = pools.get(node)?.counts;
-        return Math.max(loads.inFlight(node), counts ? counts.active + counts.pending : 0);
-      },
+      inFlight: (node) => Math.max(loads.inFlight(node), pools.get(node)?.load ?? 0),
       latencyMs: (node, since) => loads.latencyMs(node, since),
       heldMs: (node, since) => loads.heldMs(node, now, since),
     });
@@ -231,7 +248,7 @@ export class ConnectionFinder {
     }
   }
 
-  #lend({ node, target, mustNotWrite }: Chosen, connection: PooledConnection): Borrowed {
+  #lend({ node, target, mustNotWrite }: Chosen, connection: PooledConnection): PoolConnection {
     const { clock, tally } = this.#parts;
     const pool = this.#poolOf(node.name);
     return new PoolConnection(node.name, target, mustNotWrite, { connection, pool, clock, tally });

@@ -1,10 +1,13 @@
 import { NodeLoads } from '../balancing/node-loads.js';
-import { codeOf } from '../errors.js';
+import type { Role } from '../config/settings.js';
+import { codeOf, PgMcpError } from '../errors.js';
+import type { KnownText } from '../pool/known-texts.js';
+import { HeldUpError, type SharedConnection } from '../pool/shared-connection.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed } from '../session/borrowed.js';
 import { explainRefusedWrite, queryReadOnly } from '../session/read-only.js';
 import type { Session } from '../session/session.js';
-import { ConnectionFinder, type FinderParts } from './connection-finder.js';
+import { ConnectionFinder, type Chosen, type FinderParts } from './connection-finder.js';
 import { isAuto, onPrimary, type Demand } from './demand.js';
 import type { KeptTexts } from './kept-texts.js';
 import type { Ordeal } from './ordeal.js';
@@ -13,6 +16,23 @@ import { isFaultOfNode } from './whose-fault.js';
 
 export interface DispatcherParts extends Omit<FinderParts, 'loads'> {
   readonly keptTexts: KeptTexts;
+}
+
+interface LoneCall {
+  readonly ordeal: Ordeal;
+  readonly known?: KnownText | undefined;
+  /** What was decided for the first attempt. */
+  readonly chosen?: Chosen | undefined;
+  /** Counts from 1. */
+  readonly attempt?: number;
+}
+
+interface SharedCall {
+  readonly ordeal: Ordeal;
+  readonly known: KnownText;
+  readonly shared: SharedConnection;
+  readonly node: string;
+  readonly role: Role;
 }
 
 /** Brings calls to nodes, and tries them again where it is safe. */
@@ -36,18 +56,88 @@ export class Dispatcher {
     this.#finder.close();
   }
 
-  /** Runs one statement outside any transaction. */
-  async query<R = Row>(demand: Demand, statement: Statement): Promise<QueryResult<R>> {
+  /**
+   * Runs one statement outside any transaction.
+   *
+   * @param known Given for a plain read: it may share a connection.
+   */
+  query<R = Row>(demand: Demand, statement: Statement, known?: KnownText): Promise<QueryResult<R>> {
     const ordeal = this.newOrdeal();
+    if (known === undefined || known.isSlow) return this.#queryAlone<R>(demand, statement, { ordeal, known });
+    const chosen = this.#finder.chooseNow(demand, ordeal);
+    const shared = chosen && this.#finder.takeShared(chosen, demand, ordeal);
+    if (!shared) return this.#queryAlone<R>(demand, statement, { ordeal, known, chosen });
+    const { node, target: role } = chosen;
+    return this.#queryShared<R>(demand, statement, { ordeal, known, shared, node: node.name, role });
+  }
+
+  /** Most calls come here: they cost one promise, and their steps are few. */
+  #queryShared<R>(
+    demand: Demand,
+    statement: Statement,
+    { ordeal, known, shared, node, role }: SharedCall,
+  ): Promise<QueryResult<R>> {
+    const { clock, tally } = this.#parts;
+    const loads = this.#loads;
+    const began = clock.now();
+    loads.began(node, began);
+    return new Promise((resolve) => {
+      shared.run<R>(statement, known, (error, result) => {
+        const ended = clock.now();
+        loads.ended(node);
+        if (role === 'primary') this.leavesPrimary(demand);
+        if (result) {
+          loads.answered(node, ended - began, ended);
+          resolve(result);
+        } else {
+          resolve(this.#afterShared<R>(error, demand, statement, { ordeal, node, role }));
+        }
+        if (tally.observers.size > 0) tally.queryEnded(node, role, ended - began, error);
+      });
+    });
+  }
+
+  /** What failed on a shared connection runs again on one of its own, where it may. */
+  async #afterShared<R>(
+    failure: unknown,
+    demand: Demand,
+    statement: Statement,
+    { ordeal, node, role }: Pick<SharedCall, 'ordeal' | 'node' | 'role'>,
+  ): Promise<QueryResult<R>> {
+    const { clock, tally } = this.#parts;
+    // The caller's promise waits for this one from the next microtask on; only then does a stack lead back to him.
+    await Promise.resolve();
+    await Promise.resolve();
+    if (failure instanceof HeldUpError) {
+      tally.retried('held-up');
+      return this.#queryAlone<R>(demand, statement, { ordeal });
+    }
+    if (isFaultOfNode(failure)) this.#loads.failed(node, clock.now());
+    if (failure instanceof Error && !(failure instanceof PgMcpError)) Error.captureStackTrace(failure);
+    const asked = this.#again(failure, demand, { statement, node, role, attempt: 1, ordeal });
+    return this.#queryAlone<R>(asked, statement, { ordeal, attempt: 2 });
+  }
+
+  async #queryAlone<R>(
+    demand: Demand,
+    statement: Statement,
+    { ordeal, known, chosen: first, attempt = 1 }: LoneCall,
+  ): Promise<QueryResult<R>> {
     const [finder, loads] = [this.#finder, this.#loads];
     const { clock } = this.#parts;
     let asked = demand;
-    for (let attempt = 1; ; attempt++) {
+    let choice = first;
+    for (let count = attempt; ; count++, choice = undefined) {
       const now: Demand = asked;
-      const chosen = finder.chooseNow(now, ordeal);
+      const chosen = choice ?? finder.chooseNow(now, ordeal);
       // Most calls find a node and a free connection at once: they pay for no promise on the way.
       const borrowed =
         (chosen && finder.takeIdle(chosen, now, ordeal)) ?? (await finder.borrow(now, ordeal, chosen));
+      const shared = count === 1 && known?.isSlow === false ? borrowed.share() : undefined;
+      if (known && shared) {
+        const { node, role } = borrowed;
+        return await this.#queryShared<R>(now, statement, { ordeal, known, shared, node, role });
+      }
       const began = clock.now();
       loads.began(borrowed.node, began);
       try {
@@ -56,10 +146,12 @@ export class Dispatcher {
           : borrowed.query<R>(statement));
         const ended = clock.now();
         loads.answered(borrowed.node, ended - began, ended);
+        if (known) finder.tookAlone(borrowed.node, known, ended - began);
         return result;
       } catch (error) {
         if (isFaultOfNode(error)) loads.failed(borrowed.node, clock.now());
-        asked = this.#again(error, now, { statement, borrowed, attempt, ordeal });
+        const { node, role } = borrowed;
+        asked = this.#again(error, now, { statement, node, role, attempt: count, ordeal });
       } finally {
         loads.ended(borrowed.node);
         if (borrowed.role === 'primary') this.leavesPrimary(now);
@@ -72,11 +164,10 @@ export class Dispatcher {
   #again(
     error: unknown,
     demand: Demand,
-    failed: { statement: Statement; borrowed: Borrowed; attempt: number; ordeal: Ordeal },
+    failed: { statement: Statement; node: string; role: Role; attempt: number; ordeal: Ordeal },
   ): Demand {
     const { tally, clock, classes, keptTexts } = this.#parts;
-    const { statement, borrowed, attempt, ordeal } = failed;
-    const { role, node } = borrowed;
+    const { statement, node, role, attempt, ordeal } = failed;
     const differs = isAuto(demand) && role === 'replica' ? whyOnPrimary(error) : undefined;
     if (differs && isAuto(demand)) {
       tally.retried(differs);

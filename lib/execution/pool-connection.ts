@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import type { Role } from '../config/settings.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
+import type { SharedConnection } from '../pool/shared-connection.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed } from '../session/borrowed.js';
 import type { Tally } from './tally.js';
@@ -40,6 +41,13 @@ export class PoolConnection implements Borrowed {
     return this.#tally.observers.size === 0 ? result : this.#observe(result);
   }
 
+  /** Gives it to those who share one, where they have none. Then it is not to be used here any more. */
+  share(): SharedConnection | undefined {
+    const shared = this.#pool.shared.adopt(this.#connection);
+    if (shared) this.#isReleased = true;
+    return shared;
+  }
+
   taint(): void {
     this.#connection.isTainted = true;
   }
@@ -57,11 +65,8 @@ export class PoolConnection implements Borrowed {
 
   async #observe<T>(running: Promise<T>): Promise<T> {
     const began = this.#clock.now();
-    const tell = (error?: unknown) => {
-      const seconds = (this.#clock.now() - began) / 1_000;
-      const event = { node: this.node, role: this.role, seconds, ...(error !== undefined && { error }) };
-      for (const observer of this.#tally.observers) observer.queryEnded?.(event);
-    };
+    const tell = (error?: unknown) =>
+      this.#tally.queryEnded(this.node, this.role, this.#clock.now() - began, error);
     try {
       const result = await running;
       tell();

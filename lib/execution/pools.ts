@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import type { ClusterSettings, NodeSettings, Role } from '../config/settings.js';
 import { describeError, isUnreachable } from '../errors.js';
 import type { ConnectOptions, Driver } from '../pool/driver.js';
+import type { KnownTexts } from '../pool/known-texts.js';
 import { NodePool } from '../pool/node-pool.js';
 import type { Observation } from '../topology/observation.js';
 import { describeTrouble, nodeOf, type NodeState, type Topology } from '../topology/topology.js';
@@ -11,6 +12,7 @@ export interface PoolsParts {
   readonly driver: Driver;
   readonly clock: Clock;
   readonly random: () => number;
+  readonly texts: KnownTexts;
   topology(): Topology;
   report(observation: Observation): void;
 }
@@ -38,7 +40,7 @@ function createPool(node: NodeSettings, parts: PoolsParts): NodePool {
     driver,
     clock,
     random,
-    connectOptions: () => pooledConnectOptions(node, settings, parts.topology()),
+    connectOptions: () => pooledConnectOptions(node, parts),
     listener: {
       lost: reportFailure,
       connectFailed: reportFailure,
@@ -49,12 +51,9 @@ function createPool(node: NodeSettings, parts: PoolsParts): NodePool {
 }
 
 /** The account follows the role the node holds now; a replica's sessions are read-only even if it is promoted. */
-function pooledConnectOptions(
-  node: NodeSettings,
-  settings: ClusterSettings,
-  topology: Topology,
-): ConnectOptions {
-  const state = nodeOf(topology, node.name);
+function pooledConnectOptions(node: NodeSettings, parts: PoolsParts): ConnectOptions {
+  const { settings, texts } = parts;
+  const state = nodeOf(parts.topology(), node.name);
   const role = state ? usedRole(state) : node.configuredRole;
   return {
     node: node.name,
@@ -67,6 +66,8 @@ function pooledConnectOptions(
     connectionTimeoutMs: settings.pool.connectionTimeoutMs,
     readOnly: role === 'replica',
     identify: role === 'replica',
+    statementTimeoutMs: settings.pool.statementTimeoutMs,
+    texts,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { codeOf } from '../errors.js';
+import type { KnownTexts } from '../pool/known-texts.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { ConnectionSource } from '../session/borrowed.js';
 import { carry, type OpenScope } from '../session/carry.js';
@@ -38,6 +39,7 @@ export interface ScopedCallsParts {
   readonly dispatcher: Dispatcher;
   readonly demands: Demands;
   readonly classes: StatementClasses;
+  readonly texts: KnownTexts;
   readonly tally: Tally;
   readonly clock: Clock;
   readonly acquireTimeoutMs: number;
@@ -71,10 +73,11 @@ export class ScopedCalls {
     const scope = this.#scope;
     const pinned = scope.transaction ?? scope.held;
     if (pinned) return this.#pinned.query<R>(pinned, statement, this.#pinOf(scope));
-    const { dispatcher, demands, classes } = this.#parts;
+    const { dispatcher, demands, classes, texts } = this.#parts;
     const found = classes.classify(statement.text);
     const demand = demands.ofStatement(scope, this.#sessionOf(scope), statement, found);
-    const running = dispatcher.query<R>(demand, statement);
+    const mayShare = found.kind === 'read' && found.isQuery === true;
+    const running = dispatcher.query<R>(demand, statement, mayShare ? texts.of(statement.text) : undefined);
     return found.changesCatalog ? tellEnd(classes, found, running) : running;
   }
 
@@ -156,22 +159,24 @@ export class ScopedCalls {
   }
 
   #openReplica(options: ReplicaOptions & Owned): OpenScope {
-    const { route, held, owner: _, ...outer } = this.#scope;
+    const outer = this.#scope;
+    const { session: ownConnection, owner } = options;
     const stickiness = outer.stickiness ?? newStickiness();
-    const scope: Scope = { ...outer, route: 'replica', replica: options, stickiness, ...ownerOf(options) };
-    return this.#openOn(scope, route === 'replica' ? held : undefined, options.session);
+    const held = outer.route === 'replica' ? outer.held : undefined;
+    const scope: Scope = { ...outer, route: 'replica', replica: options, stickiness, held, owner };
+    return this.#openOn(scope, ownConnection);
   }
 
   #openPrimary(options: PrimaryOptions & Owned): OpenScope {
-    const { route, held, owner: _, ...outer } = this.#scope;
-    const scope: Scope = { ...outer, route: 'primary', ...ownerOf(options) };
-    return this.#openOn(scope, route === 'primary' ? held : undefined, options.session);
+    const outer = this.#scope;
+    const held = outer.route === 'primary' ? outer.held : undefined;
+    const scope: Scope = { ...outer, route: 'primary', held, owner: options.owner };
+    return this.#openOn(scope, options.session);
   }
 
   /** With the outer scope's connection where that has the same route, else one of its own where it asks for one. */
-  #openOn(scope: Scope, outerHeld: HeldConnection | undefined, ownConnection = false): OpenScope {
-    if (outerHeld) return openFor({ ...scope, held: outerHeld });
-    if (!ownConnection || scope.transaction) return openFor(scope);
+  #openOn(scope: Scope, ownConnection = false): OpenScope {
+    if (scope.held || !ownConnection || scope.transaction) return openFor(scope);
     const held = this.#hold(this.#demandOf(scope, scope.route ?? 'primary'));
     const finish = keptBy(scope.request, held);
     return openFor({ ...scope, held }, () => finish(() => held.end()));
@@ -260,11 +265,10 @@ export class ScopedCalls {
   }
 }
 
-function ownerOf({ owner }: Owned): Owned {
-  return owner === undefined ? {} : { owner };
-}
+const nothing = async () => {};
 
-function openFor(scope: Scope, end: () => Promise<void> = async () => {}): OpenScope {
+function openFor(scope: Scope, end?: () => Promise<void>): OpenScope {
+  if (!end) return { scope, endsByItself: true, complete: nothing, fail: nothing };
   return { scope, complete: end, fail: () => end().catch(() => {}) };
 }
 

@@ -5,6 +5,8 @@ import type { RouteReason } from '../routing/route.js';
 export type RetryReason =
   | 'not-sent'
   | 'connection-lost'
+  /** It waited on a shared connection behind a call that took long. */
+  | 'held-up'
   | 'recovery-conflict'
   | 'serialization'
   | 'refused-on-standby'
@@ -43,6 +45,12 @@ export class Tally {
 
   retried(reason: RetryReason): void {
     this.#retries.set(reason, (this.#retries.get(reason) ?? 0) + 1);
+  }
+
+  /** Tells who looks on; who is in a hurry asks first whether anybody does. */
+  queryEnded(node: string, role: Role, elapsedMs: number, error?: unknown): void {
+    const event = { node, role, seconds: elapsedMs / 1_000, ...(error !== undefined && { error }) };
+    for (const observer of this.observers) observer.queryEnded?.(event);
   }
 
   ignoredToken(reason: IgnoredToken): void {

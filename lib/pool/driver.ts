@@ -1,6 +1,7 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Clock } from '../clock.js';
-import type { Queryable } from '../query.js';
+import type { Queryable, QueryResult, Row, Statement } from '../query.js';
+import type { KnownText, KnownTexts } from './known-texts.js';
 
 /** What a connection is opened with. */
 export interface ConnectOptions {
@@ -19,7 +20,14 @@ export interface ConnectOptions {
   readonly readOnly: boolean;
   /** Asks the server for its identity, at the price of a round trip. */
   readonly identify?: boolean;
+  /** Milliseconds after which the server cancels a statement (manual, section 19.11.1). */
+  readonly statementTimeoutMs?: number;
+  /** By which to prepare what comes again; without, nothing is prepared. */
+  readonly texts?: KnownTexts;
 }
+
+/** Told once: of an error, or of a result. */
+export type Answered<R = Row> = (error: unknown, result?: QueryResult<R>) => void;
 
 /** What server a connection has come to, and as what. */
 export interface ServerIdentity {
@@ -54,6 +62,12 @@ export interface DriverConnection extends Queryable {
   /** The `pg.Client` itself, for what only `pg` speaks (COPY streams, cursors, notifications). */
   readonly client: unknown;
   listen(listener: ConnectionListener): void;
+  /**
+   * Sends one statement behind those that wait for their answers here, and tells of its answer when the server is
+   * ready for the next. One that fails does not harm the others. Not while a `query` is under way, nor the other way
+   * round.
+   */
+  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void;
   /** Takes the session back to how it began (`DISCARD ALL`). */
   reset(): Promise<void>;
   /** Says goodbye and closes; cuts the socket where the goodbye gets no answer. */

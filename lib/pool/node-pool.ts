@@ -6,6 +6,7 @@ import type { DriverConnection } from './driver.js';
 import { Errands } from './errands.js';
 import { Opener, type OpenerOptions } from './opener.js';
 import { PooledConnection, type CloseReason } from './pooled-connection.js';
+import { SharedLane } from './shared-lane.js';
 import { WaitingLine } from './waiting-line.js';
 
 const HOUSEKEEPING_MS = 1_000;
@@ -25,12 +26,15 @@ export interface NodePoolOptions extends OpenerOptions {
 }
 
 /**
- * The connections of one node: the leased lane, where a caller has a connection to itself.
+ * The connections of one node. On the leased lane a caller has one to itself; the shared lane takes some of those that
+ * are idle, and gives them back.
  *
  * A connection is connecting, idle, active (with a caller), attended (with the pool, which resets it or
  * asks whether it lives) or gone. `#settle` decides where one that came free goes.
  */
 export class NodePool {
+  /** Reads of many callers on few connections. */
+  readonly shared: SharedLane;
   readonly #options: NodePoolOptions;
   readonly #opener: Opener;
   readonly #waiting: WaitingLine<PooledConnection>;
@@ -56,7 +60,19 @@ export class NodePool {
     });
     this.#waiting = new WaitingLine(options.clock);
     this.#caretaker = new Caretaker(options.clock, options.settings.connectionTimeoutMs);
+    const { node, clock, settings } = options;
+    this.shared = new SharedLane({ node, clock, ...settings }, this);
     this.#scheduleHousekeeping();
+  }
+
+  /** What keeps the node busy: connections in use or waited for, and each call on those that are shared. */
+  get load(): number {
+    return this.#active.size - this.shared.size + this.shared.inFlight + this.#waiting.length;
+  }
+
+  /** Callers who wait for a connection to themselves. */
+  get pending(): number {
+    return this.#waiting.length;
   }
 
   get counts(): PoolCounts {
@@ -121,9 +137,23 @@ export class NodePool {
     } else this.#settle(connection);
   }
 
+  /** One that is in use is to be replaced when it comes back. */
+  isDue({ expiresAt }: PooledConnection): boolean {
+    return expiresAt <= this.#options.clock.now();
+  }
+
+  /** Opens one more where there is room, and nothing fails; nobody waits for it. */
+  openAnother(): void {
+    if (this.#isClosed || this.#opener.connecting > 0) return;
+    if (this.#total >= this.#options.settings.maxConnections) return;
+    if (this.#opener.mustHoldBack(true, false)) return;
+    this.#open().catch(() => {});
+  }
+
   /** Replaces every connection: idle ones now, active ones when they come back. */
   retire(): void {
     this.#generation++;
+    this.shared.retire();
     for (const connection of this.#idle.splice(0)) this.#close(connection, 'retired');
   }
 
@@ -150,6 +180,7 @@ export class NodePool {
 
   async #shutDown(drainMs: number): Promise<void> {
     this.#isClosed = true;
+    this.shared.stop();
     this.#housekeeping?.cancel();
     this.#opener.stop(this.#closedError());
     this.#waiting.turnAway(this.#closedError());

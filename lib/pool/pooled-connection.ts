@@ -1,5 +1,6 @@
 import type { QueryResult, Row, Statement } from '../query.js';
-import type { DriverConnection } from './driver.js';
+import type { Answered, DriverConnection } from './driver.js';
+import type { KnownText } from './known-texts.js';
 
 /** Commands that leave something behind in the session (manual, section 54.2.5 and the reference pages). */
 const LEAVES_TRACES = new Set([
@@ -56,6 +57,14 @@ export class PooledConnection {
       if (statement.text.includes(';')) this.isTainted = true;
       throw error;
     }
+  }
+
+  /** As `query`, but many at a time. */
+  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
+    this.driver.pipeline<R>(statement, known, (error, result) => {
+      if (result && leavesTraces(result)) this.isTainted = true;
+      answered(error, result);
+    });
   }
 
   /** What forbids that anybody else gets it, if anything does. */

@@ -1,9 +1,9 @@
 import type { Catalog } from './catalog/catalog.js';
 import { NameJudge } from './catalog/name-judge.js';
-import { ClassCache, type CacheLimits } from './class-cache.js';
+import { TextCache, type CacheLimits } from '../text-cache.js';
 import { isWholeTransaction, readStatement } from './statement/reading.js';
 import { strictest, type Obstacle, type StatementClass } from './statement/statement-class.js';
-import { loadParser, parseStatements, type Node } from './statement/syntax.js';
+import { loadParser, parseStatements, tagOf, type Node } from './statement/syntax.js';
 
 export interface ClassifierOptions {
   /**
@@ -23,7 +23,7 @@ const CACHE: CacheLimits = { entries: 5_000, bytes: 8 * 1024 * 1024 };
 
 /** Says of a statement's text whether a replica may run it, by PostgreSQL's parser and the database's catalog. */
 export class Classifier {
-  readonly #cache: ClassCache<StatementClass>;
+  readonly #cache: TextCache<StatementClass>;
   readonly #safeFunctions: ReadonlySet<string>;
   readonly #accountsDiffer: boolean;
   #catalog: Catalog | undefined;
@@ -33,7 +33,7 @@ export class Classifier {
   private constructor({ safeFunctions = [], accountsDiffer = false, cache = CACHE }: ClassifierOptions) {
     this.#safeFunctions = new Set(safeFunctions);
     this.#accountsDiffer = accountsDiffer;
-    this.#cache = new ClassCache(cache);
+    this.#cache = new TextCache(cache);
   }
 
   /** Loads the parser. Until it has a catalog, `classify` knows no name. */
@@ -115,7 +115,10 @@ function judgeAll(statements: readonly Node[], judge: NameJudge | undefined): St
     ? readings.flatMap((reading) => judge.judge(reading))
     : [...readings.flatMap((reading) => reading.obstacles), primary('unknown-name', 'no catalog yet', true)];
   const found = strictest(obstacles);
-  return found ? { ...found, changesCatalog } : { kind: 'read', changesCatalog: false };
+  if (found) return { ...found, changesCatalog };
+  const [statement] = statements;
+  const isQuery = statements.length === 1 && tagOf(statement).tag === 'SelectStmt';
+  return { kind: 'read', isQuery, changesCatalog: false };
 }
 
 function primary(

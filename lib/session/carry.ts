@@ -6,6 +6,8 @@ export interface OpenScope {
   readonly scope: Scope;
   /** The end decides whether the work counts: who called a plain function gets a promise. */
   readonly isDecidedAtEnd?: boolean;
+  /** Nothing is to be done at its end. */
+  readonly endsByItself?: boolean;
   /** The work is done. What this rejects with, the caller gets. */
   complete(): Promise<void>;
   /** The work failed or was broken off. Never rejects: the caller gets the work's own error. */
@@ -30,7 +32,9 @@ export function carry<T>(storage: ScopeStorage, open: () => OpenScope, work: () 
   }
   if (isThenable(result)) {
     const thenable = result;
-    const promise = storage.run(opened.scope, () => toPromise(thenable));
+    const isPromise = thenable instanceof Promise;
+    if (isPromise && opened.endsByItself) return result;
+    const promise = isPromise ? thenable : storage.run(opened.scope, () => startOf(thenable));
     return carryPromise(opened, promise) as T;
   }
   if (isAsyncGenerator(result)) return carryGenerator(storage, opened, result) as T;
@@ -38,6 +42,7 @@ export function carry<T>(storage: ScopeStorage, open: () => OpenScope, work: () 
     void opened.fail();
     return carryObservable(storage, open, result) as T;
   }
+  if (opened.endsByItself) return result;
   const ended = opened.complete();
   if (opened.isDecidedAtEnd) return ended.then(() => result) as T;
   ended.catch(() => {});
@@ -48,8 +53,7 @@ export function carry<T>(storage: ScopeStorage, open: () => OpenScope, work: () 
  * A query builder starts its work when `then` is called: here and now, within the scope, which Node does not
  * keep for the call that a promise would make.
  */
-function toPromise(thenable: PromiseLike<unknown>): Promise<unknown> {
-  if (thenable instanceof Promise) return thenable;
+function startOf(thenable: PromiseLike<unknown>): Promise<unknown> {
   return new Promise((resolve, reject) => void thenable.then(resolve, reject));
 }
 

@@ -73,7 +73,7 @@ export interface Scope {
   readonly replica?: ReplicaOptions;
   readonly stickiness?: Stickiness;
   /** The one physical connection, where `session: true` asked for it. */
-  readonly held?: HeldConnection;
+  readonly held?: HeldConnection | undefined;
   /** Inside a transaction everything joins it. */
   readonly transaction?: UnitOfWork;
   /** What that has done so far. */
@@ -81,7 +81,7 @@ export interface Scope {
   readonly request?: RequestScope;
   /** Whose writes its reads see; without one, the process has one for all. */
   readonly session?: Session;
-  readonly owner?: object;
+  readonly owner?: object | undefined;
 }
 
 export const NO_SCOPE: Scope = {};

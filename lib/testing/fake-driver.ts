@@ -3,6 +3,7 @@ import { ConnectionLostError } from '../errors.js';
 // Types only: the fake has the shape of the port and shares no code with what stands behind it.
 // oxlint-disable-next-line no-restricted-imports
 import type {
+  Answered,
   ConnectionListener,
   ConnectOptions,
   Driver,
@@ -135,6 +136,7 @@ export class FakeConnection implements DriverConnection {
   #inHotStandby: boolean | undefined;
   #lost: Error | undefined;
   #hasEnded = false;
+  #answers: Promise<void> = Promise.resolve();
 
   /** @internal Connections are made by their driver. */
   constructor(
@@ -193,6 +195,16 @@ export class FakeConnection implements DriverConnection {
     if (answer instanceof Error) throw answer;
     const [command = ''] = asked.text.toUpperCase().split(' ', 1);
     return { rows: [...answer] as R[], rowCount: answer.length, command, fields: fieldsOf(answer, command) };
+  }
+
+  pipeline<R = Row>(statement: Statement, _known: unknown, answered: Answered<R>): void {
+    const running = this.query<R>(statement);
+    // Answers come in the order of the questions, whenever they are ready.
+    this.#answers = this.#answers.then(async () => {
+      const [outcome] = await Promise.allSettled([running]);
+      if (outcome.status === 'fulfilled') answered(undefined, outcome.value);
+      else answered(outcome.reason);
+    });
   }
 
   async reset(): Promise<void> {

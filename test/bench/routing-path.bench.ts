@@ -1,6 +1,6 @@
 import { PgCluster } from 'nestjs-pg-mcp';
 import { bench, describe } from 'vitest';
-import type { ConnectOptions, Driver, DriverConnection } from '../../lib/pool/driver.js';
+import type { Answered, ConnectOptions, Driver, DriverConnection } from '../../lib/pool/driver.js';
 import type { QueryResult, Statement } from '../../lib/query.js';
 
 // What a call costs on its way to the driver and back: the driver here answers at once, and there is no server.
@@ -23,6 +23,10 @@ class Instant implements DriverConnection {
   async query(statement: string | Statement): Promise<QueryResult> {
     const text = typeof statement === 'string' ? statement : statement.text;
     return text.includes('pg_is_in_recovery() AS standby') ? { ...NOTHING, rows: [this.#probed()] } : NOTHING;
+  }
+
+  pipeline<R>(statement: Statement, _known: unknown, answered: Answered<R>): void {
+    void this.query(statement).then((result) => answered(undefined, result as QueryResult<R>));
   }
 
   listen(): void {}

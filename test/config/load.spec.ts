@@ -51,6 +51,8 @@ test('what is not given has a default', () => {
       connectionTimeoutMs: 5_000,
       keepaliveIntervalMs: 30_000,
       applicationName: 'nestjs-pg-mcp',
+      prepare: true,
+      statementTimeoutMs: 0,
     },
     healthCheck: { intervalMs: 1_000, timeoutMs: 2_000 },
     routing: {

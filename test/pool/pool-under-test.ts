@@ -13,6 +13,8 @@ const SETTINGS: PoolSettings = {
   connectionTimeoutMs: 3_000,
   keepaliveIntervalMs: 600_000,
   applicationName: 'test',
+  prepare: true,
+  statementTimeoutMs: 0,
 };
 
 export interface PoolUnderTest {

@@ -17,12 +17,14 @@ function aFunction(given: Partial<FunctionEntry> & Pick<FunctionEntry, 'oid' | '
     minimum: parameters.length,
     maximum: parameters.length,
     declared: parameters.length,
+    givesBack: false,
     parameters,
     types: [...parameters, INT],
     language: isBuiltin ? 'internal' : 'sql',
     source: null,
     definition: null,
     searchPath: undefined,
+    hasOtherMeaning: false,
     extension: undefined,
     parts: [],
     defaults: NO_REFERENCES,
@@ -58,6 +60,8 @@ function aType(given: Partial<TypeEntry> & Pick<TypeEntry, 'oid' | 'name'>): Typ
 
 const sql = (name: string, body: string) =>
   `CREATE FUNCTION public.${name} RETURNS int LANGUAGE sql AS $$ ${body} $$`;
+const procedure = (signature: string, body: string) =>
+  `CREATE PROCEDURE public.${signature} LANGUAGE plpgsql AS $$ BEGIN ${body} END $$`;
 const references = (given: Partial<References>): References => ({ ...NO_REFERENCES, ...given });
 
 /** A catalog small enough to know by heart, for tests without a server. */
@@ -77,6 +81,10 @@ export function smallCatalog(): Catalog {
         aFunction({ oid: 4, name: 'txid_current', volatility: 's' }),
         aFunction({ oid: 5, name: 'count', kind: 'a', volatility: 'i' }),
         aFunction({ oid: 6, name: 'pg_advisory_lock', volatility: 'v', parameters: [20] }),
+        aFunction({ oid: 8, name: 'lo_open', volatility: 'v', parameters: [26, INT] }),
+        aFunction({ oid: 9, name: 'loread', volatility: 'v', parameters: [INT, INT] }),
+        aFunction({ oid: 11, name: 'set_config', volatility: 'v', parameters: [TEXT, TEXT, 16] }),
+        aFunction({ oid: 10, name: 'pg_stat_get_snapshot_timestamp', volatility: 's' }),
         aFunction({ oid: 7, name: 'pg_terminate_backend', volatility: 'v', parameters: [INT] }),
       ],
       relations: [],
@@ -139,6 +147,54 @@ export function smallCatalog(): Catalog {
           volatility: 'v',
           definition: sql('pong()', 'SELECT ping(); TRUNCATE users'),
         }),
+        aFunction({
+          oid: 30_010,
+          name: 'counts',
+          kind: 'p',
+          volatility: 'v',
+          language: 'plpgsql',
+          definition: procedure('counts()', 'PERFORM count(*) FROM users;'),
+        }),
+        // Of two by one name a CALL may mean either.
+        aFunction({
+          oid: 30_011,
+          name: 'either',
+          kind: 'p',
+          volatility: 'v',
+          parameters: [INT],
+          language: 'plpgsql',
+          definition: procedure('either(a int)', 'PERFORM a;'),
+        }),
+        aFunction({
+          oid: 30_012,
+          name: 'either',
+          kind: 'p',
+          volatility: 'v',
+          parameters: [TEXT],
+          language: 'plpgsql',
+          definition: procedure('either(a text)', 'TRUNCATE users;'),
+        }),
+        // What a CALL gives for its first argument is none of those that the catalog counts.
+        aFunction({
+          oid: 30_013,
+          name: 'leaves',
+          kind: 'p',
+          volatility: 'v',
+          parameters: [INT, INT],
+          givesBack: true,
+          minimum: 1,
+          language: 'plpgsql',
+          definition: procedure('leaves(OUT a int, b int, c int DEFAULT 1)', 'a := b;'),
+          defaults: references({ functions: [1] }),
+        }),
+        aFunction({
+          oid: 30_014,
+          name: 'ends',
+          kind: 'p',
+          volatility: 'v',
+          language: 'plpgsql',
+          definition: procedure('ends()', 'COMMIT;'),
+        }),
       ],
       relations: [
         aRelation({ oid: 20_000, name: 'users', rowType: USERS_ROW }),
@@ -149,6 +205,7 @@ export function smallCatalog(): Catalog {
         aRelation({ oid: 20_006, name: 'parent' }),
         aRelation({ oid: 20_007, name: 'remote', kind: 'f' }),
         aRelation({ oid: 20_008, name: 'twin' }),
+        aRelation({ oid: 20_011, name: 'passing', schema: 'pg_temp_3', persistence: 't' }),
         aRelation({ oid: 20_009, name: 'twin', schema: 'pg_temp_3', persistence: 't' }),
       ],
       types: [

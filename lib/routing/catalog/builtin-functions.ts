@@ -1,8 +1,9 @@
-import type { Obstacle, PrimaryReason } from '../statement/statement-class.js';
+import type { PrimaryReason } from '../statement/statement-class.js';
 
 /** Volatile functions of PostgreSQL that a standby runs as well, with no effect and as good an answer. */
 const HARMLESS: ReadonlySet<string> = new Set(
-  `amvalidate array_sample array_shuffle clock_timestamp current_query gen_random_uuid lo_get
+  `amvalidate array_sample array_shuffle clock_timestamp current_query gen_random_uuid lo_close
+  lo_get lo_lseek lo_lseek64 lo_tell lo_tell64 loread
   pg_collation_actual_version pg_control_init pg_control_system pg_database_collation_actual_version
   pg_database_size pg_get_backend_memory_contexts pg_get_loaded_modules pg_get_shmem_allocations
   pg_get_shmem_allocations_numa pg_get_wait_events pg_get_wal_replay_pause_state
@@ -27,7 +28,7 @@ const REFUSED: Readonly<Record<string, boolean>> = {
 const NODE_STATE =
   /^(pg_stat_reset.*|pg_stat_force_next_flush|pg_log_backend_memory_contexts|pg_stat_get_.*|pg_stat_have_stats|pg_get_replication_slots|pg_lock_status|pg_prepared_xact|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_ls_.*|pg_read_.*|pg_stat_file|pg_current_logfile|pg_show_replication_origin_status|pg_get_aios|pg_control_(checkpoint|recovery)|pg_notification_queue_usage|pg_last_committed_xact|pg_get_wal_summarizer_state|pg_available_wal_summaries|pg_wal_summary_contents|pg_current_wal_.*|pg_isolation_test_session_is_blocked|pg_get_wal_stats)$/;
 const SESSION_STATE =
-  /^(currval|lastval|set_config|pg_cursor|pg_prepared_statement|pg_listening_channels|pg_stat_clear_snapshot|cursor_to_xml|cursor_to_xmlschema|lo_(open|close|lseek|lseek64|tell|tell64)|loread)$/;
+  /^(currval|lastval|set_config|pg_cursor|pg_prepared_statement|pg_listening_channels|pg_stat_clear_snapshot|cursor_to_xml|cursor_to_xmlschema|lo_open)$/;
 const SEQUENCE = /^(nextval|setval|pg_sequence_last_value|pg_get_sequence_data)$/;
 const LASTING_LOCK = /^pg_(try_)?advisory_(lock|unlock)(_shared|_all)?$/;
 
@@ -44,7 +45,7 @@ export const RUNS_TEXT: Readonly<Record<string, number>> = {
   crosstab3: 0,
   crosstab4: 0,
 };
-export const READS_TABLE: readonly string[] = ['table_to_xml', 'table_to_xml_and_xmlschema'];
+export const READS_TABLE: readonly string[] = ['table_to_xml', 'table_to_xml_and_xmlschema', 'currtid2'];
 /** Reads every table of the schema that it is given. */
 export const READS_SCHEMA: readonly string[] = ['schema_to_xml', 'schema_to_xml_and_xmlschema'];
 /** These read what their arguments say, in ways that nothing here follows. */
@@ -92,21 +93,14 @@ export function judgeBuiltin(name: string, volatility: string): BuiltinVerdict |
   return verdict('volatile-function', true);
 }
 
-/** Settings by which later names in a statement, or in what it calls, can mean something else. */
-const CHANGES_MEANING: readonly string[] = [
-  'search_path',
-  'role',
-  'session_authorization',
-  'standard_conforming_strings',
-  'plpgsql.variable_conflict',
-];
+/** The modes of `lo_open` that only read: its descriptors last as long as the statement's transaction. */
+export const OPENS_TO_READ = 0x40000;
 
-/** Of `set_config` for the statement's own transaction, by the setting's name where the text tells it. */
-export function judgeLocalSetting(setting: string | undefined): Obstacle | undefined {
-  if (setting !== undefined && !CHANGES_MEANING.includes(setting.toLowerCase())) return undefined;
-  const detail = `set_config() of ${setting ?? 'what only the server knows'}`;
-  return { kind: 'primary', reason: 'session-state', detail, writes: true };
-}
+/** Since PostgreSQL 15 these concern what the statement's own transaction has seen of statistics. */
+export const OF_OWN_TRANSACTION: readonly string[] = [
+  'pg_stat_get_snapshot_timestamp',
+  'pg_stat_clear_snapshot',
+];
 
 /** Where temporary objects are looked for first, a schema for them is made for these to name. */
 export const NAMES_SCHEMAS: readonly string[] = ['current_schema', 'current_schemas'];

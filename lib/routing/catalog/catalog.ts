@@ -95,15 +95,16 @@ export class Catalog {
   }
 
   /**
-   * The relation a name stands for; of a temporary one by that name it is not known whose it is, so that it
-   * counts as the one.
+   * The relation a name stands for on a connection that nobody holds, where no temporary one hides it: those
+   * belong to other connections. One counts only where nothing else has the name.
    */
   relation(name: Name, path = this.entries.searchPath): RelationEntry | undefined {
     const named = this.#relations.get(name.name);
     if (name.schema !== undefined) return named?.find(({ schema }) => schema === name.schema);
-    const temporary = named?.find(({ persistence }) => persistence === 't');
-    if (temporary) return temporary;
-    return first(path, (schema) => named?.find((relation) => relation.schema === schema));
+    return (
+      first(path, (schema) => named?.find((relation) => relation.schema === schema)) ??
+      named?.find(({ persistence }) => persistence === 't')
+    );
   }
 
   /** Tables and views; of the user's own. */

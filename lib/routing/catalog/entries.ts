@@ -14,6 +14,8 @@ export interface FunctionEntry {
   readonly maximum: number;
   /** Those declared, defaults included. */
   readonly declared: number;
+  /** It has arguments that are only given back, which are not counted here. */
+  readonly givesBack: boolean;
   /** Types of its arguments, but for those that VARIADIC collects. */
   readonly parameters: readonly number[];
   /** Of its arguments, then its result. */
@@ -24,6 +26,8 @@ export interface FunctionEntry {
   /** CREATE FUNCTION, of one in SQL or PL/pgSQL. */
   readonly definition: string | null;
   readonly searchPath: readonly string[] | undefined;
+  /** It runs with settings by which its text is not what it seems. */
+  readonly hasOtherMeaning: boolean;
   readonly extension: string | undefined;
   /** Functions that it is made of, if it is an aggregate. */
   readonly parts: readonly number[];

@@ -22,19 +22,30 @@ export interface FunctionBody {
 
 /** Reads a CREATE FUNCTION, or a DO, in SQL or PL/pgSQL; undefined where the parser can't. */
 export function readBody(definition: string, language: string): FunctionBody | undefined {
-  // The parser here knows no table, and takes a row for a single value; a record has any field.
-  const texts = language === 'sql' ? [definition] : [definition, definition.replaceAll(ROW_TYPE, 'record')];
-  for (const text of texts) {
-    try {
-      return language === 'sql' ? readSql(text) : readPlPgSql(text);
-    } catch {
-      continue;
-    }
+  try {
+    return language === 'sql' ? readSql(definition) : readPlPgSql(definition);
+  } catch {
+    return language === 'sql' ? undefined : readWithRecords(definition);
   }
-  return undefined;
+}
+
+/** The PL/pgSQL of a DO. */
+export function readBlock(source: string): FunctionBody | undefined {
+  return readBody(`DO '${source.replaceAll("'", "''")}'`, 'plpgsql');
 }
 
 const ROW_TYPE = /[\w$."]+%rowtype\b/gi;
+
+/** The parser here knows no table, and takes a row for a single value; a record has any field. */
+function readWithRecords(definition: string): FunctionBody | undefined {
+  try {
+    const { readings, templates } = readPlPgSql(definition.replaceAll(ROW_TYPE, 'record'));
+    const rows = [...definition.matchAll(ROW_TYPE)].flatMap(([declared]) => readType(declared));
+    return { readings: [...readings, ...rows], templates };
+  } catch {
+    return undefined;
+  }
+}
 
 function readSql(definition: string): FunctionBody {
   const [statement] = parseStatements(definition);
@@ -74,14 +85,14 @@ function readPlPgSql(definition: string): FunctionBody {
         const template = templateOf(onlyValue(parts), placeOf);
         const text = template && filledText(template, []);
         if (text === undefined) templates.push(template);
-        else readings.push(...parseStatements(text).map(readStatement));
+        else readings.push(...readText(text));
       }
       readings.push(...parts.map(readStatement));
       return;
     }
     const typeName = asText(asNode(value['PLpgSQL_type'])['typname']);
-    if (typeName !== undefined && !typeName.includes('%'))
-      readings.push(...parseStatements(`SELECT NULL::${typeName}`).map(readStatement));
+    if (typeName !== undefined) readings.push(...readType(typeName));
+    if (TRANSACTION_CONTROL.some((name) => name in value)) readings.push(...readText('COMMIT'));
     for (const [name, field] of Object.entries(value)) {
       const isExecute = /dynexecute|dynfors/i.test(key) && name === 'query';
       visit(field, isExecute ? DYNAMIC : name);
@@ -89,6 +100,20 @@ function readPlPgSql(definition: string): FunctionBody {
   };
   visit(tree, '');
   return { readings, templates };
+}
+
+const TRANSACTION_CONTROL: readonly string[] = ['PLpgSQL_stmt_commit', 'PLpgSQL_stmt_rollback'];
+
+/** What a declaration names: a type, or a row; for the type of a column its table's row; for a variable's nothing. */
+function readType(declared: string): Reading[] {
+  const [name = '', reference] = declared.split(/\s*%\s*(?=(?:row)?type\b)/i);
+  if (reference === undefined || /^row/i.test(reference)) return readText(`SELECT NULL::${name}`);
+  const table = name.slice(0, Math.max(0, name.lastIndexOf('.')));
+  return table === '' ? [] : readText(`SELECT NULL::${table}`);
+}
+
+function readText(text: string): Reading[] {
+  return parseStatements(text).map(readStatement);
 }
 
 /** The key of an expression that gives a text to run; PL/pgSQL's own for OPEN and RETURN QUERY. */

@@ -21,6 +21,7 @@ import {
   types,
   type Share,
 } from './queries.js';
+import { isHarmlessSetting, SEARCH_PATH } from './local-settings.js';
 import { oids, readReferences } from './references.js';
 
 type Fields = Readonly<Record<string, string | number | null>>;
@@ -132,7 +133,8 @@ function toFunction(row: Fields, isBuiltin: boolean): FunctionEntry {
   const types = oids(optional(row['types']));
   const isVariadic = flag(row['variadic']);
   const settings = JSON.parse(optional(row['settings']) ?? '[]') as string[];
-  const path = settings.find((setting) => setting.startsWith('search_path='));
+  const path = settings.find((setting) => setting.startsWith(`${SEARCH_PATH}=`));
+  const others = settings.map((setting) => setting.slice(0, setting.indexOf('=')));
   return {
     oid: Number(row['oid']),
     schema: text(row['schema']),
@@ -143,13 +145,15 @@ function toFunction(row: Fields, isBuiltin: boolean): FunctionEntry {
     minimum: declared - Number(row['defaults']),
     maximum: isVariadic ? Number.POSITIVE_INFINITY : declared,
     declared,
+    givesBack: flag(row['gives_back']),
     // What VARIADIC takes is no array in a call.
     parameters: types.slice(0, isVariadic ? declared - 1 : declared),
     types,
     language: text(row['language']),
     source: optional(row['source']),
     definition: optional(row['definition']),
-    searchPath: path === undefined ? undefined : readPath(path.slice('search_path='.length)),
+    searchPath: path === undefined ? undefined : readPath(path.slice(SEARCH_PATH.length + 1)),
+    hasOtherMeaning: others.some((name) => name !== SEARCH_PATH && !isHarmlessSetting(name)),
     extension: optional(row['extension']) ?? undefined,
     parts: oids(optional(row['parts'])),
     defaults: readReferences(optional(row['default_references'])),

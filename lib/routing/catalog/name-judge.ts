@@ -9,15 +9,12 @@ import type {
 import { readStatement, type Reading } from '../statement/reading.js';
 import type { Obstacle } from '../statement/statement-class.js';
 import { parseStatements } from '../statement/syntax.js';
-import {
-  judgeLocalSetting,
-  READS_SCHEMA,
-  READS_TABLE,
-  RUNS_TEXT,
-  TAKES_TYPE_NAME,
-} from './builtin-functions.js';
+import { OPENS_TO_READ, READS_SCHEMA, READS_TABLE, RUNS_TEXT, TAKES_TYPE_NAME } from './builtin-functions.js';
 import type { Catalog } from './catalog.js';
 import type { FunctionEntry } from './entries.js';
+import { asInBody, inCode } from './code.js';
+import { readBlock } from './function-body.js';
+import { judgeLocalSetting } from './local-settings.js';
 import { ObjectJudge, type Mode, type ObjectJudgeParts } from './object-judge.js';
 import { fittingOverloads, type KnownArgument } from './overloads.js';
 
@@ -36,17 +33,28 @@ export class NameJudge {
       safeFunctions,
       accountsDiffer,
       judgeReadings: (readings, mode, path) =>
-        readings.flatMap((reading) => {
-          // What looks like a column may be a variable there.
-          const mentions = reading.mentions && { ...reading.mentions, readsTablesOnly: false };
-          return this.judge({ ...reading, mentions, ...(mode === 'plan' && { mode }) }, path);
-        }),
+        readings.flatMap((reading) =>
+          this.judge({ ...asInBody(reading), ...(mode === 'plan' && { mode }) }, path),
+        ),
     });
     this.#objects.prepare();
   }
 
   /** Every obstacle in a statement: by its syntax, and by what its names mean. */
   judge(reading: Reading, path = this.#catalog.entries.searchPath): readonly Obstacle[] {
+    if (!reading.code) return this.#judge(reading, path);
+    const { reason, block } = reading.code;
+    return inCode(reason, block === undefined ? this.#judge(reading, path) : this.#block(block, path));
+  }
+
+  #block(source: string, path: readonly string[]): readonly Obstacle[] {
+    const body = readBlock(source);
+    if (!body || body.templates.length > 0)
+      return [{ kind: 'primary', reason: 'code-block', detail: 'DO', writes: true }];
+    return body.readings.flatMap((reading) => this.judge(asInBody(reading), path));
+  }
+
+  #judge(reading: Reading, path: readonly string[]): readonly Obstacle[] {
     const { mentions, mode } = reading;
     const found: (Obstacle | undefined)[] = mode === 'plan' && mentions ? [] : [...reading.obstacles];
     if (!mentions) return found.filter((obstacle) => obstacle !== undefined);
@@ -74,6 +82,8 @@ export class NameJudge {
     mode: Mode,
     path: readonly string[],
   ): readonly (Obstacle | undefined)[] {
+    const byName = this.#catalog.functions({ schema: call.schema, name: call.name }, path);
+    if (call.isProcedure && byName.some(({ givesBack }) => givesBack)) return this.#procedure(byName, mode);
     const named = this.#catalog.functions(call, path);
     const asType = call.argumentCount === 1 ? this.#catalog.type(call, path) : undefined;
     const cast = asType && this.#objects.type(asType.oid, mode);
@@ -96,9 +106,20 @@ export class NameJudge {
     ];
   }
 
+  /**
+   * In a CALL what is only given back takes a place, too, though not in the catalog: then neither how many nor
+   * which arguments there are tells overloads apart, or what is left to the defaults.
+   */
+  #procedure(named: readonly FunctionEntry[], mode: Mode): readonly (Obstacle | undefined)[] {
+    return named.flatMap(({ oid }) => [
+      this.#objects.function(oid, mode),
+      this.#objects.defaults(oid, 0, mode),
+    ]);
+  }
+
   /** Functions of which an argument says what they do. */
   #special(
-    { name, texts, booleans }: FunctionCall,
+    { name, texts, integers, booleans }: FunctionCall,
     candidates: readonly FunctionEntry[],
     mode: Mode,
     path: readonly string[],
@@ -111,6 +132,7 @@ export class NameJudge {
       const remedy = 'use getConnection(), or transaction() with SET LOCAL';
       return [{ kind: 'session', reason: 'setting', detail: 'set_config()', remedy }];
     }
+    if (name === 'lo_open' && integers[1] === OPENS_TO_READ) return [];
     if (TAKES_TYPE_NAME.includes(name)) {
       const cast = texts[1] === undefined ? undefined : `SELECT NULL::${texts[1]}`;
       return (cast === undefined ? undefined : this.#text(cast, mode, path)) ?? [this.#objects.anyType];

@@ -4,6 +4,7 @@ import {
   isHarmlessOfExtension,
   judgeBuiltin,
   NAMES_SCHEMAS,
+  OF_OWN_TRANSACTION,
   RUNS_TEXT,
 } from './builtin-functions.js';
 import type { FunctionCall } from '../statement/mentions.js';
@@ -177,6 +178,8 @@ export class ObjectJudge {
     if (safeFunctions.has(name) || safeFunctions.has(`${schema}.${name}`)) return undefined;
     if (isBuiltin && NAMES_SCHEMAS.includes(name) && this.#catalog.entries.hasTemporaryPath)
       return { kind: 'primary', reason: 'session-state', detail: `${name}() by pg_temp`, writes: true };
+    const { version } = this.#catalog.entries.builtin;
+    if (isBuiltin && OF_OWN_TRANSACTION.includes(name) && Number(version) >= 150_000) return undefined;
     if (isBuiltin) {
       const asked = ASKS_ACCOUNT.test(name) ? this.#account(`${name}()`) : undefined;
       return asked ?? judgeServerFunction(entry, mode, name);
@@ -209,6 +212,7 @@ export class ObjectJudge {
   ): Obstacle | undefined {
     const { definition, language, volatility } = entry;
     if (!isCalled && language !== 'sql') return undefined;
+    if (entry.hasOtherMeaning) return isCalled ? unproven(entry) : undefined;
     const body = definition === null ? undefined : readBody(definition, language);
     const path = entry.searchPath ?? this.#catalog.entries.searchPath;
     const readings = [...(body?.readings ?? []), ...(completed ?? [])];

@@ -27,7 +27,7 @@ export const ENVIRONMENT = `
 export const functions = (share: Share): string => `
   SELECT p.oid::text AS oid, n.nspname::text AS schema, p.proname::text AS name,
     p.provolatile::text AS volatility, p.prokind::text AS kind, p.pronargs::int AS arguments,
-    p.pronargdefaults::int AS defaults, (p.provariadic <> 0)::int AS variadic,
+    p.pronargdefaults::int AS defaults, (p.provariadic <> 0)::int AS variadic, ('o' = ANY (p.proargmodes))::int AS gives_back,
     p.proargtypes::text || ' ' || p.prorettype AS types, l.lanname::text AS language,
     CASE WHEN l.lanname = 'internal' THEN p.prosrc END AS source,
     ${

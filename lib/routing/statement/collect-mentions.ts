@@ -7,6 +7,7 @@ import {
   asText,
   isNode,
   literalBoolean,
+  literalInteger,
   literalText,
   tagOf,
   words,
@@ -98,6 +99,12 @@ class Collector {
       case 'FuncCall':
         this.#call(node);
         break;
+      case 'CallStmt': {
+        const call = asNode(node['funccall']);
+        this.#call(call, true);
+        this.visit(call['args'], scope);
+        return;
+      }
       case 'SQLValueFunction': {
         const name = WITHOUT_PARENTHESES[asText(node['op']) ?? ''];
         if (name !== undefined) this.#call({ funcname: [{ String: { sval: name } }] });
@@ -153,7 +160,8 @@ class Collector {
       case 'UpdateStmt':
       case 'DeleteStmt':
       case 'MergeStmt':
-        this.#deeds.push({ kind: 'primary', reason: 'write', detail: MODIFYING[tag] ?? tag, writes: true });
+        if (!doesNothing(node))
+          this.#deeds.push({ kind: 'primary', reason: 'write', detail: MODIFYING[tag] ?? tag, writes: true });
         this.visit(node['relation'], NO_NAMES);
         this.#fields(node, this.#withNames(node['withClause'], scope), ['relation', 'withClause']);
         return;
@@ -208,7 +216,7 @@ class Collector {
     this.visit(node['typmods'], scope);
   }
 
-  #call(node: Node): void {
+  #call(node: Node, isProcedure = false): void {
     const path = words(node['funcname']);
     const values = asList(node['args']);
     const ordered = node['agg_within_group'] === true ? asList(node['agg_order']).length : 0;
@@ -216,6 +224,7 @@ class Collector {
       schema: path.at(-2),
       name: path.at(-1) ?? '',
       argumentCount: values.length + ordered,
+      isProcedure,
       isVariadic: node['func_variadic'] === true,
       texts: values.map(literalText),
       names: values.map(nameGiven),
@@ -223,6 +232,7 @@ class Collector {
         const plain = nameGiven(value) === undefined ? value : tagOf(value).fields['arg'];
         return tagOf(plain).tag === 'A_Const' ? literalText(plain) : undefined;
       }),
+      integers: values.map(literalInteger),
       booleans: values.map(literalBoolean),
       // What is given by name may stand anywhere.
       arguments: values.some((value) => nameGiven(value) !== undefined) ? [] : values.map(argumentOf),
@@ -251,6 +261,14 @@ class Collector {
     const name = asText(asNode(alias)['aliasname']);
     if (name !== undefined) this.#aliases.set(name, undefined);
   }
+}
+
+/** A MERGE whose every action is DO NOTHING: it only reads, fires no trigger, and a standby runs it. */
+function doesNothing(statement: Node): boolean {
+  const clauses = asList(statement['mergeWhenClauses']).map((item) =>
+    asNode(asNode(item)['MergeWhenClause']),
+  );
+  return clauses.length > 0 && clauses.every(({ commandType }) => commandType === 'CMD_NOTHING');
 }
 
 function nameGiven(argument: unknown): string | undefined {

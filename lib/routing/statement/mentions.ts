@@ -22,6 +22,8 @@ export type Argument =
 export interface FunctionCall extends Name {
   readonly arguments: readonly Argument[];
   readonly argumentCount: number;
+  /** Of CALL, where places also stand for what is only given back. */
+  readonly isProcedure: boolean;
   /** `VARIADIC`: the last argument stands for any number. */
   readonly isVariadic: boolean;
   /** Of arguments that are text literals. */
@@ -30,6 +32,8 @@ export interface FunctionCall extends Name {
   readonly names: readonly (string | undefined)[];
   /** Of arguments that are text literals of no other type than what the call asks for. */
   readonly plainTexts: readonly (string | undefined)[];
+  /** Of arguments that are integer literals. */
+  readonly integers: readonly (number | undefined)[];
   /** Of arguments that are boolean literals. */
   readonly booleans: readonly (boolean | undefined)[];
 }

@@ -6,12 +6,22 @@ import { asList, asNode, asText, literalBoolean, tagOf, type Node } from './synt
 
 /** What can be said of one statement without the catalog, and what is left to ask it. */
 export interface Reading {
+  /** A setting that ends with the statement's transaction; it is up to whoever knows that it has one. */
+  readonly localSetting?: string;
   readonly obstacles: readonly Obstacle[];
   /** Undefined where the obstacles say all. */
   readonly mentions?: Mentions | undefined;
+  readonly code?: CodeStatement;
   /** `plan`: an EXPLAIN that does not execute, but folds constants and estimates. */
   readonly mode: 'run' | 'plan';
   readonly changesCatalog: boolean;
+}
+
+/** A statement that runs code: whatever is found in that, the statement's own reason is told. */
+export interface CodeStatement {
+  readonly reason: 'procedure' | 'code-block';
+  /** The PL/pgSQL of a DO. */
+  readonly block?: string;
 }
 
 const NOTHING = { obstacles: [], mode: 'run', changesCatalog: false } as const;
@@ -44,8 +54,6 @@ const PRIMARY: Readonly<Record<string, readonly [PrimaryReason, string]>> = {
   ClusterStmt: ['maintenance', 'CLUSTER'],
   AlterSystemStmt: ['maintenance', 'ALTER SYSTEM'],
   NotifyStmt: ['notify', 'NOTIFY'],
-  CallStmt: ['procedure', 'CALL'],
-  DoStmt: ['code-block', 'DO'],
 };
 
 /** What SHOW answers by the role of the node. */
@@ -77,6 +85,15 @@ export function readStatement(statement: Node): Reading {
         ? only({ kind: 'primary', reason: 'session-state', detail: `SHOW ${name}`, writes: false })
         : NOTHING;
     }
+    case 'CallStmt':
+      return {
+        ...NOTHING,
+        mentions: mentionsOf(statement),
+        code: { reason: 'procedure' },
+        changesCatalog: true,
+      };
+    case 'DoStmt':
+      return readBlockOf(fields);
     case 'TransactionStmt':
       return only(readTransaction(fields));
     default:
@@ -96,18 +113,36 @@ function readOther(tag: string, fields: Node): Reading {
     const [reason, detail, remedy] = session;
     if (tag === 'VariableSetStmt' && asText(fields['name'])?.startsWith('TRANSACTION') === true)
       return only(transactionControl('SET TRANSACTION'));
-    return only({ kind: 'session', reason, detail, remedy });
+    const setting = fields['is_local'] === true ? asText(fields['name']) : undefined;
+    const isPlain = ['VAR_SET_VALUE', 'VAR_SET_DEFAULT'].includes(asText(fields['kind']) ?? '');
+    return {
+      ...only({ kind: 'session', reason, detail, remedy }),
+      ...(isPlain && setting !== undefined && { localSetting: setting }),
+    };
   }
   const primary = PRIMARY[tag];
   if (primary) {
     const [reason, detail] = primary;
-    return only({ kind: 'primary', reason, detail, writes: true }, tag === 'CallStmt' || tag === 'DoStmt');
+    return only({ kind: 'primary', reason, detail, writes: true });
   }
   const detail = tag.replace(/Stmt$/, '').replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ');
   const created = [fields['relation'], fields['view'], fields['sequence'], asNode(fields['into'])['rel']];
   return created.some((relation) => tag !== 'AlterTableStmt' && isTemporary(asNode(relation)))
     ? only(temporaryObject(detail), true)
     : only({ kind: 'primary', reason: 'ddl', detail, writes: true }, true);
+}
+
+/** Other languages are not seen through. */
+function readBlockOf(fields: Node): Reading {
+  const options = asList(fields['args']).map((item) => asNode(asNode(item)['DefElem']));
+  const given = (name: string) => {
+    const option = options.find(({ defname }) => defname === name);
+    return asText(asNode(asNode(option?.['arg'])['String'])['sval']);
+  };
+  const block = given('as');
+  return block === undefined || (given('language') ?? 'plpgsql') !== 'plpgsql'
+    ? only({ kind: 'primary', reason: 'code-block', detail: 'DO', writes: true }, true)
+    : { ...NOTHING, code: { reason: 'code-block', block }, changesCatalog: true };
 }
 
 function transactionControl(detail: string): Obstacle {

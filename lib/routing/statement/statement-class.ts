@@ -25,9 +25,9 @@ export type PrimaryReason =
   | 'foreign-table'
   /** NOTIFY. */
   | 'notify'
-  /** CALL. */
+  /** CALL of a procedure that does more than read. */
   | 'procedure'
-  /** DO. */
+  /** DO of a block that does more than read. */
   | 'code-block'
   /** COPY to a file or program of the server. */
   | 'server-file'
@@ -76,6 +76,8 @@ export type StatementClass = (
   | {
       /** May run on a replica. */
       readonly kind: 'read';
+      /** One SELECT, VALUES or TABLE: it answers with rows, and nothing of it runs after them. */
+      readonly isQuery?: boolean;
     }
   | Obstacle
 ) & {

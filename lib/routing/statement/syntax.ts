@@ -56,6 +56,19 @@ export function literalText(node: unknown): string | undefined {
   return tag === 'A_Const' ? asText(asNode(fields['sval'])['sval']) : undefined;
 }
 
+/** The value of an integer literal, also of a bit string's cast to `int`: `x'40000'::int`. */
+export function literalInteger(node: unknown): number | undefined {
+  const { tag, fields } = tagOf(node);
+  if (tag === 'TypeCast') {
+    const [type, schema] = words(asNode(fields['typeName'])['names']).toReversed();
+    return type === 'int4' && schema === 'pg_catalog' ? literalInteger(fields['arg']) : undefined;
+  }
+  if (tag !== 'A_Const') return undefined;
+  if ('ival' in fields) return Number(asNode(fields['ival'])['ival'] ?? 0);
+  const [, base, digits = ''] = /^([xb])(.+)$/i.exec(asText(asNode(fields['bsval'])['bsval']) ?? '') ?? [];
+  return base === undefined ? undefined : Number.parseInt(digits, base.toLowerCase() === 'x' ? 16 : 2);
+}
+
 /** The value of a literal true or false, in the spellings of an option. */
 export function literalBoolean(node: unknown): boolean | undefined {
   const { tag, fields } = tagOf(node);

@@ -597,8 +597,6 @@ VALUES (touch_int(1))
 VALUES (1) ORDER BY 1 LIMIT 1
 SELECT
 SELECT FROM users
-DO $$ BEGIN INSERT INTO log (what) VALUES ('do'); END $$
-CALL proc()
 DELETE FROM log WHERE false
 UPDATE users SET age = age WHERE false
 INSERT INTO log (what) SELECT 'x' WHERE false
@@ -609,3 +607,132 @@ TRUNCATE log
 LOCK TABLE users IN ROW EXCLUSIVE MODE -- session
 SELECT pg_advisory_lock(1) -- session
 SELECT pg_advisory_unlock(1) -- session
+-- blocks
+DO $$ BEGIN INSERT INTO log (what) VALUES ('do'); END $$
+DO $$ BEGIN END $$
+DO 'BEGIN PERFORM 1; END'
+DO LANGUAGE plpgsql $$ BEGIN PERFORM count(*) FROM users; END $$
+DO 'BEGIN RAISE DEBUG ''it''''s \ %'', 1; END' LANGUAGE 'plpgsql'
+DO $$ DECLARE n int := 1; m n%TYPE; BEGIN n := n + 1; m := n; IF n > 5 THEN RAISE EXCEPTION 'never'; END IF; END $$
+DO $$ DECLARE r record; BEGIN FOR r IN SELECT id, name FROM users LOOP RAISE DEBUG '% %', r.id, r.name; END LOOP; END $$
+DO $$ BEGIN PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN PERFORM 2; END $$
+DO $$ BEGIN EXECUTE 'SELECT count(*) FROM users'; END $$
+DO $$ BEGIN EXECUTE $x$ DO 'BEGIN PERFORM 1; END' $x$; END $$
+DO $$ BEGIN EXECUTE $x$ DO 'BEGIN PERFORM touch_int(1); END' $x$; END $$
+DO $$ BEGIN EXECUTE 'DELETE FROM log'; END $$
+DO $$ BEGIN EXECUTE 'DELETE ' || 'FROM log'; END $$
+DO $$ DECLARE q text := 'DELETE FROM log'; BEGIN EXECUTE q; END $$
+DO $$ DECLARE r record; q text := 'SELECT touch_int(1)'; BEGIN FOR r IN EXECUTE q LOOP NULL; END LOOP; END $$
+DO $$ DECLARE c refcursor; q text := 'SELECT touch_int(1)'; x int; BEGIN OPEN c FOR EXECUTE q; FETCH c INTO x; END $$
+DO $$ BEGIN PERFORM touch_int(1); END $$
+DO $$ BEGIN PERFORM writes_in_loop(1); END $$
+DO $$ BEGIN PERFORM 1 === 2; END $$
+DO $$ BEGIN PERFORM 5::writing_domain; END $$
+DO $$ DECLARE d writing_domain := 5; BEGIN END $$
+DO $$ DECLARE v holder.w%TYPE := 5; BEGIN END $$
+DO $$ DECLARE h holder%ROWTYPE; BEGIN h.w := 5; END $$
+DO $$ DECLARE h record; BEGIN SELECT * INTO h FROM holder; h.w := 5; END $$
+DO $$ DECLARE u users%ROWTYPE; BEGIN SELECT * INTO u FROM users WHERE id = 1; END $$
+DO $$ DECLARE u users; n int; BEGIN SELECT * INTO u FROM users WHERE id = 1; n := u.touch; END $$
+DO $$ BEGIN ASSERT touch_int(7) = 7; END $$
+DO $$ BEGIN RAISE DEBUG '%', nextval('seq'); END $$
+DO $$ BEGIN PERFORM id FROM users WHERE id = 1 FOR UPDATE; END $$
+DO $$ BEGIN PERFORM pg_notify('channel', 'x'); END $$
+DO $$ BEGIN PERFORM * FROM scratch; END $$
+DO $$ BEGIN CREATE TEMP TABLE made (a int) ON COMMIT DROP; END $$
+DO $$ BEGIN SET LOCAL work_mem = '2MB'; PERFORM 1; END $$
+DO $$ BEGIN SET work_mem = '2MB'; END $$ -- session
+DO $$ BEGIN PERFORM set_config('work_mem', '2MB', false); END $$ -- session
+DO $$ BEGIN LISTEN heard; END $$ -- session
+DO $$ BEGIN SET LOCAL search_path = hidden, pg_catalog, public; PERFORM lowers('A'); END $$
+DO $$ BEGIN PERFORM pg_advisory_lock(9); END $$
+DO $$ BEGIN COMMIT; END $$
+DO $$ BEGIN CALL proc(); END $$
+DO $$ BEGIN CALL proc_plain(); END $$
+DO $$ BEGIN CALL commits(); END $$
+DO $$ BEGIN PERFORM no_such_function(1); EXCEPTION WHEN undefined_function THEN NULL; END $$
+SELECT 1; DO $$ BEGIN PERFORM touch_int(1); END $$
+SELECT 1; DO $$ BEGIN PERFORM 1; END $$
+SELECT runs_given('DO $x$ BEGIN PERFORM touch_int(1); END $x$')
+-- procedures
+CALL proc()
+CALL proc_plain()
+CALL public.proc_plain()
+CALL hidden.proc_plain()
+CALL reads_only(NULL)
+CALL reads_only(touch_int(1))
+CALL reads_only(n => 1)
+CALL reads_in_sql(1, NULL)
+CALL reads_in_sql(nextval('seq')::int, NULL)
+CALL reads_atomically()
+CALL writes_atomically()
+CALL commits()
+CALL rolls_back_to()
+CALL calls_a_writer()
+CALL calls_a_reader()
+CALL writes_by_default()
+CALL writes_by_default(1)
+CALL numbers_by_default(NULL, 1)
+CALL overloaded('a')
+CALL overloaded('a'::text)
+CALL overloaded(1)
+CALL overloaded(NULL)
+CALL counted(NULL::text, 1, 1)
+CALL runs_out_of_place('SELECT 1', 'SELECT touch_int(1)')
+CALL runs_text_called('SELECT 1')
+CALL runs_text_called('DELETE FROM log')
+CALL looks_elsewhere('A')
+CALL as_its_owner()
+CALL variadic_writer(1, 2)
+CALL takes_written(5)
+CALL sets_everything() -- session
+CALL no_such_procedure()
+CALL touch_int(1)
+SELECT proc_plain()
+-- types and settings that a body names in passing
+SELECT types_by_column()
+SELECT types_by_row()
+SELECT types_by_plain_column()
+SELECT sets_field()
+SELECT reads_otherwise()
+SELECT plans_otherwise()
+SELECT asks_to_write()
+SELECT sets_to_write()
+SELECT sets_isolation()
+SELECT sets_locally()
+SELECT sets_path_locally('A')
+SELECT sets_schema_locally('A')
+SELECT sets_for_good() -- session
+SELECT listens() -- session
+-- MERGE that does nothing
+MERGE INTO tree t USING users u ON t.id = u.id WHEN MATCHED THEN DO NOTHING
+MERGE INTO tree t USING users u ON t.id = u.id WHEN NOT MATCHED THEN DO NOTHING
+MERGE INTO tree t USING users u ON t.id = u.id WHEN MATCHED AND touch_bool(t.id) THEN DO NOTHING
+MERGE INTO tree t USING writing_view u ON t.id = u.id WHEN MATCHED THEN DO NOTHING
+MERGE INTO tree t USING (SELECT touch_int(1) AS id) u ON t.id = u.id WHEN MATCHED THEN DO NOTHING
+MERGE INTO scratch t USING users u ON t.a = u.id WHEN MATCHED THEN DO NOTHING
+MERGE INTO parent_plain t USING users u ON t.a = u.id WHEN MATCHED THEN DO NOTHING
+MERGE INTO guarded t USING users u ON t.id = u.id WHEN MATCHED THEN DO NOTHING
+MERGE INTO with_rule t USING users u ON t.a = u.id WHEN MATCHED THEN DO NOTHING
+MERGE INTO tree t USING users u ON t.id = u.id WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT VALUES (9, 9, 'x')
+MERGE INTO tree t USING users u ON t.id = u.id WHEN MATCHED AND false THEN DELETE
+MERGE INTO seq t USING users u ON t.last_value = u.id WHEN MATCHED THEN DO NOTHING
+WITH x AS (DELETE FROM log RETURNING id) MERGE INTO tree t USING x ON t.id = x.id WHEN MATCHED THEN DO NOTHING
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) MERGE INTO tree t USING users u ON t.id = u.id WHEN MATCHED THEN DO NOTHING
+-- large objects by descriptors
+SELECT loread(lo_open(424242, x'40000'::int), 10)
+SELECT loread(lo_open(424242, 262144), 10)
+SELECT lo_open(424242, 393216)
+SELECT lo_open(424242, x'20000'::int)
+SELECT lo_open(424242, x'60000'::int)
+SELECT lo_open(424242, id) FROM tree WHERE id = 1
+SELECT lo_lseek(lo_open(424242, 262144), 1, 0)
+SELECT lo_tell64(lo_open(424242, 262144))
+SELECT lo_close(lo_open(424242, 262144))
+SELECT lowrite(lo_open(424242, 131072), 'x')
+SELECT lo_truncate(lo_open(424242, 131072), 1)
+-- versions of a row
+SELECT currtid2('tree', '(0,1)'::tid)
+SELECT currtid2('public.tree'::text, '(0,1)'::tid)
+SELECT currtid2('scratch', '(0,1)'::tid)
+SELECT currtid2('scra' || 'tch', '(0,1)'::tid)

@@ -12,7 +12,7 @@ const BYTES_PER_ENTRY = 128;
  * A bounded map by text, in two generations: a hit costs one look-up, or two with a move for what has not been
  * asked since the last turn; when the young generation is full, the old one is dropped.
  */
-export class ClassCache<V> {
+export class TextCache<V> {
   readonly #half: CacheLimits;
   #young = new Map<string, V>();
   #old = new Map<string, V>();

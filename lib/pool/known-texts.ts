@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { TextCache, type CacheLimits } from '../text-cache.js';
+
+/** A text that takes the server longer than this, on average, holds up others too long to share a connection. */
+const SLOW_MS = 5;
+/** On average, once it is known as slow: a text at the border does not change lanes with each call. */
+const QUICK_AGAIN_MS = SLOW_MS / 2;
+/** One call counts as so much at most: a stall of this process makes no text a slow one. */
+const MOST_AT_ONCE_MS = 4 * SLOW_MS;
+/** The share of one call in the average. */
+const WEIGHT = 1 / 8;
+
+/** Longer ones are sent as they are: the server would keep text and plan for each connection. */
+const LONGEST_PREPARED = 16_384;
+const LIMITS: CacheLimits = { entries: 500, bytes: 2 * 1024 * 1024 };
+/** So often a prepared statement must be gone before its time until that is taken for a rule. */
+const MOST_LOSSES = 3;
+
+/** What is remembered of a text while it is in use. */
+export class KnownText {
+  #uses = 0;
+  #averageMs = 0;
+  #isSlow = false;
+  #name: string | undefined;
+
+  constructor(readonly text: string) {}
+
+  /** It keeps others from their answers: it gets a connection to itself. */
+  get isSlow(): boolean {
+    return this.#isSlow;
+  }
+
+  /** It pays to prepare it. */
+  get isRepeated(): boolean {
+    return this.#uses > 1 && this.text.length <= LONGEST_PREPARED;
+  }
+
+  /** The same in every process: behind a proxy a connection may meet what another one has prepared. */
+  get name(): string {
+    this.#name ??= `mcp_${createHash('sha256').update(this.text).digest('base64url').slice(0, 22)}`;
+    return this.#name;
+  }
+
+  /** It is sent once more. */
+  used(): void {
+    this.#uses++;
+  }
+
+  /** A call of it kept the server busy for so many milliseconds. */
+  took(ms: number): void {
+    this.#averageMs += (Math.min(ms, MOST_AT_ONCE_MS) - this.#averageMs) * WEIGHT;
+    this.#isSlow = this.#averageMs > (this.#isSlow ? QUICK_AGAIN_MS : SLOW_MS);
+  }
+
+  /** A call of it was seen to hold up others. */
+  heldUpOthers(): void {
+    this.#averageMs = MOST_AT_ONCE_MS;
+    this.#isSlow = true;
+  }
+}
+
+/**
+ * The texts of late, of one cluster: which of them come again, and so are prepared, and which are slow.
+ *
+ * There is room for about as many as are prepared on one connection: where texts come in such variety that they would
+ * push each other out of there, they are forgotten here before they come again.
+ */
+export class KnownTexts {
+  readonly #texts: TextCache<KnownText>;
+  #losses = 0;
+  #isPreparing: boolean;
+
+  /** @param prepare Whether to prepare what comes again. */
+  constructor({ prepare, limits = LIMITS }: { prepare: boolean; limits?: CacheLimits }) {
+    this.#isPreparing = prepare;
+    this.#texts = new TextCache(limits);
+  }
+
+  /** Statements are prepared under names. */
+  get isPreparing(): boolean {
+    return this.#isPreparing;
+  }
+
+  of(text: string): KnownText {
+    let known = this.#texts.get(text);
+    if (!known) {
+      known = new KnownText(text);
+      this.#texts.set(text, known);
+    }
+    return known;
+  }
+
+  /** A statement that was prepared on a connection is not there, or what was not is: somebody stands in between. */
+  lostPrepared(node: string): void {
+    if (!this.#isPreparing || ++this.#losses < MOST_LOSSES) return;
+    this.#isPreparing = false;
+    process.emitWarning(
+      `prepared statements are gone before their time on ${node}, as behind a PgBouncer that pools transactions or statements without max_prepared_statements: nothing is prepared any more; set max_prepared_statements there (PgBouncer 1.21 on), or connection_pool.prepare to false here`,
+    );
+  }
+}

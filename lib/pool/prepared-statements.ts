@@ -1,0 +1,105 @@
+import type { QueryField } from '../query.js';
+import type { KnownText } from './known-texts.js';
+
+/** Prepared statements a connection keeps: the server holds a plan for each. */
+const MOST = 256;
+
+/** What of a connection of `pg` says which statements are prepared on it. */
+export interface PreparingConnection {
+  parsedStatements: Record<string, string>;
+  submittedNamedStatements: Record<string, string>;
+}
+
+/** The statements that were prepared on one connection, under names of ours. */
+export class PreparedStatements {
+  readonly #connection: PreparingConnection;
+  /** Names by text, those used least recently first. */
+  readonly #names = new Map<string, string>();
+  /** Of those that were prepared and asked. */
+  readonly #columns = new Map<string, readonly QueryField[]>();
+  readonly #close: (name: string) => void;
+  #renewals = 0;
+
+  /** @param close Sends Close (manual, section 54.7), ahead of what is sent next. */
+  constructor(connection: PreparingConnection, close: (name: string) => void) {
+    this.#connection = connection;
+    this.#close = close;
+  }
+
+  /**
+   * The name to send a text under; those that have to make room for it are closed on the server. None while the server
+   * has not said that it has prepared it: what is sent behind would only say that there is no such statement, should
+   * the first one fail.
+   */
+  nameOf(known: KnownText): string | undefined {
+    const { text } = known;
+    const found = this.#names.get(text);
+    if (found !== undefined) {
+      // Far from the limit it does not matter who is the oldest.
+      if (this.#names.size > MOST / 2) {
+        this.#names.delete(text);
+        this.#names.set(text, found);
+      }
+      return this.#isOnItsWay(found) ? undefined : found;
+    }
+    for (const [oldest, name] of this.#names) {
+      if (this.#names.size < MOST) break;
+      this.#drop(oldest, name);
+    }
+    const name = this.#renewals === 0 ? known.name : `${known.name}_${this.#renewals}`;
+    this.#names.set(text, name);
+    return name;
+  }
+
+  #isOnItsWay(name: string): boolean {
+    return this.#connection.submittedNamedStatements[name] !== undefined;
+  }
+
+  /** It is on its way; `pg` notes how that ends. */
+  sent(name: string, text: string): void {
+    this.#connection.submittedNamedStatements[name] = text;
+  }
+
+  columnsOf(name: string): readonly QueryField[] | undefined {
+    return this.#columns.get(name);
+  }
+
+  keepColumns(name: string, columns: readonly QueryField[]): void {
+    this.#columns.set(name, columns);
+  }
+
+  /** Whether `pg` has seen the server prepare it. */
+  has(name: string): boolean {
+    return this.#connection.parsedStatements[name] !== undefined;
+  }
+
+  /** The statement of that name is not what it was: the text is prepared anew, under another. */
+  renew(text: string, name: string): void {
+    // Of several that were under way, the first has seen to it.
+    if (this.#names.get(text) === name) this.#drop(text, name);
+  }
+
+  /** What `pg` sent under that name did not come to be prepared. */
+  forget(name: string): void {
+    delete this.#connection.parsedStatements[name];
+    delete this.#connection.submittedNamedStatements[name];
+  }
+
+  /** The server has dropped them, or some of them. */
+  forgetAll(): void {
+    this.#names.clear();
+    this.#columns.clear();
+    this.#renewals++;
+    this.#connection.parsedStatements = {};
+    this.#connection.submittedNamedStatements = {};
+  }
+
+  /** The name does not come again here: answers to what was sent under it may still be on their way. */
+  #drop(text: string, name: string): void {
+    this.#renewals++;
+    this.#names.delete(text);
+    this.#columns.delete(name);
+    this.#close(name);
+    this.forget(name);
+  }
+}

@@ -1,0 +1,95 @@
+import type { Clock } from '../clock.js';
+import type { QueryResult, Row, Statement } from '../query.js';
+import type { Answered } from './driver.js';
+import type { KnownText } from './known-texts.js';
+import type { Pace } from './pace.js';
+import type { PooledConnection } from './pooled-connection.js';
+
+/** A call waits behind one that takes long: it may run elsewhere. Nobody outside sees this. */
+export class HeldUpError extends Error {
+  constructor(node: string) {
+    super(`a call on ${node} waits behind another one that takes long`);
+    this.name = 'HeldUpError';
+  }
+}
+
+interface Call {
+  readonly known: KnownText;
+  readonly sentAt: number;
+  /** Undefined once it runs elsewhere: its answer is of no use any more. */
+  answered: Answered | undefined;
+}
+
+/** One connection that many calls share: answers come in the order in which the calls were sent. */
+export class SharedConnection {
+  /** On the wire, oldest first. */
+  readonly #calls: Call[] = [];
+  readonly #clock: Clock;
+  readonly #pace: Pace;
+  readonly #onQuiet: () => void;
+  #answeredAt = -Infinity;
+  #oldest: Call | undefined;
+  #ticks = 0;
+
+  constructor(
+    readonly pooled: PooledConnection,
+    parts: { readonly clock: Clock; readonly pace: Pace; readonly onQuiet: () => void },
+  ) {
+    this.#clock = parts.clock;
+    this.#pace = parts.pace;
+    this.#onQuiet = parts.onQuiet;
+  }
+
+  /** Calls whose answers are to come. */
+  get inFlight(): number {
+    return this.#calls.length;
+  }
+
+  /** @param answered Told with a `HeldUpError` where the call has to run elsewhere. */
+  run<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
+    const call: Call = { known, sentAt: this.#clock.now(), answered };
+    this.#calls.push(call);
+    this.pooled.pipeline<R>(statement, known, (error, result) => this.#over(call, error, result));
+  }
+
+  #over(call: Call, error: unknown, result: QueryResult | undefined): void {
+    const now = this.#clock.now();
+    // One that could not be sent is over before those ahead of it.
+    if (this.#calls[0] === call) this.#calls.shift();
+    else this.#calls.splice(this.#calls.indexOf(call), 1);
+    if (error === undefined) this.#measure(call, now);
+    this.#answeredAt = now;
+    try {
+      call.answered?.(error, result);
+    } finally {
+      if (this.#calls.length === 0) this.#onQuiet();
+    }
+  }
+
+  #measure({ known, sentAt }: Call, now: number): void {
+    const waitedBehindAnother = sentAt < this.#answeredAt;
+    known.took(waitedBehindAnother ? now - this.#answeredAt : this.#pace.ofFirst(now - sentAt));
+  }
+
+  /**
+   * To be called at regular times: how many of them the oldest call has seen since it became that. A stall of this
+   * process counts as one, however long.
+   */
+  tick(): number {
+    const [oldest] = this.#calls;
+    if (oldest !== this.#oldest) this.#ticks = 0;
+    this.#oldest = oldest;
+    return oldest ? this.#ticks++ : 0;
+  }
+
+  /** Sends those that wait behind the oldest call elsewhere; that one goes on. */
+  sendOthersElsewhere(node: string): void {
+    const [oldest, ...others] = this.#calls;
+    oldest?.known.heldUpOthers();
+    for (const call of others) {
+      const { answered } = call;
+      call.answered = undefined;
+      answered?.(new HeldUpError(node));
+    }
+  }
+}

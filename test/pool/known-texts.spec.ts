@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { KnownText, KnownTexts } from '../../lib/pool/known-texts.js';
+
+const times = (count: number, ms: number) => Array.from({ length: count }, () => ms);
+
+function after(...calls: readonly number[]): KnownText {
+  const known = new KnownText('SELECT 1');
+  for (const ms of calls) known.took(ms);
+  return known;
+}
+
+describe('a text is slow', () => {
+  test.each<[string, readonly number[], boolean]>([
+    ['never asked', [], false],
+    ['always quick', times(100, 1), false],
+    ['just at the border', times(100, 5), false],
+    ['always beyond it', times(100, 6), true],
+    ['once beyond any measure, and never again', [10_000, ...times(50, 0.2)], false],
+    ['in frequent use, when this process stalls for ten seconds', [...times(50, 0.2), 10_000], false],
+    ['slow for some calls in a row', times(3, 1_000), true],
+    ['slow, then in between', [...times(20, 20), ...times(100, 4)], true],
+    ['slow, then quick for a moment', [...times(20, 20), ...times(3, 0)], true],
+    ['slow, then quick for long', [...times(20, 20), ...times(40, 1)], false],
+    ['in between for long', times(100, 4), false],
+  ])('%s: %j', (_, calls, isSlow) => {
+    expect(after(...calls).isSlow).toBe(isSlow);
+  });
+
+  test('once it was seen to hold up others, until it has been quick for some calls', () => {
+    const known = after(...times(50, 0.2));
+    known.heldUpOthers();
+    expect(known.isSlow).toBe(true);
+    let quick = 0;
+    while (known.isSlow && quick < 100) {
+      known.took(0.2);
+      quick++;
+    }
+    expect(quick).toBeGreaterThan(10);
+    expect(quick).toBeLessThan(30);
+  });
+});
+
+describe('a text that comes again', () => {
+  test('is one that was sent before, however often it was looked at', () => {
+    const texts = new KnownTexts({ prepare: true });
+    texts.of('SELECT 1').used();
+    expect([texts.of('SELECT 1').isRepeated, texts.of('SELECT 1').isRepeated]).toEqual([false, false]);
+    texts.of('SELECT 1').used();
+    expect(texts.of('SELECT 1').isRepeated).toBe(true);
+    expect(texts.of('SELECT 2').isRepeated).toBe(false);
+  });
+
+  test('is none where it is too long to be kept by every connection', () => {
+    const texts = new KnownTexts({ prepare: true });
+    for (const [length, isRepeated] of [
+      [16_384, true],
+      [16_385, false],
+    ] as const) {
+      const text = 'x'.repeat(length);
+      for (let use = 0; use < 3; use++) texts.of(text).used();
+      expect([length, texts.of(text).isRepeated]).toEqual([length, isRepeated]);
+    }
+  });
+
+  test('is one among 200 in turn, and none among more than 500', () => {
+    for (const [distinct, repeated] of [
+      [200, 200],
+      [501, 0],
+      [3_000, 0],
+    ] as const) {
+      const texts = new KnownTexts({ prepare: true });
+      const seen = new Set<string>();
+      for (let call = 0; call < 4 * distinct; call++) {
+        const known = texts.of(`SELECT ${call % distinct}`);
+        known.used();
+        if (known.isRepeated) seen.add(known.text);
+      }
+      expect([distinct, seen.size]).toEqual([distinct, repeated]);
+    }
+  });
+});
+
+describe('its name', () => {
+  const nameOf = (text: string) => new KnownTexts({ prepare: true }).of(text).name;
+
+  test.each([
+    ['a short text', 'SELECT 1'],
+    ['a long one', `SELECT ${'a, '.repeat(5_000)} b`],
+    ['one in letters of several bytes', 'SELECT 1 AS "Größe – 大きさ"'],
+  ])('fits into what the server keeps of one and is the same wherever it is asked: %s', (_, text) => {
+    expect(Buffer.byteLength(nameOf(text))).toBeLessThanOrEqual(63);
+    expect(nameOf(text)).toBe(nameOf(text));
+    expect(nameOf(text)).toMatch(/^mcp_[\w-]+$/);
+  });
+
+  test('is its own', () => {
+    const names = Array.from({ length: 1_000 }, (_, id) => nameOf(`SELECT ${id}`));
+    expect(new Set(names).size).toBe(1_000);
+  });
+});
+
+describe('preparing', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  test('is given up when prepared statements are gone before their time again and again, and says why once', () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const texts = new KnownTexts({ prepare: true });
+    texts.lostPrepared('node1');
+    texts.lostPrepared('node2');
+    expect([texts.isPreparing, warn.mock.calls.length]).toEqual([true, 0]);
+    for (let loss = 0; loss < 5; loss++) texts.lostPrepared('node2');
+    expect([texts.isPreparing, warn.mock.calls.length]).toEqual([false, 1]);
+    expect(warn.mock.calls[0]?.[0]).toMatch(/node2.*PgBouncer.*connection_pool\.prepare/);
+  });
+
+  test('that is switched off says nothing', () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const texts = new KnownTexts({ prepare: false });
+    for (let loss = 0; loss < 5; loss++) texts.lostPrepared('node1');
+    expect([texts.isPreparing, warn.mock.calls.length]).toEqual([false, 0]);
+  });
+});

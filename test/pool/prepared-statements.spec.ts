@@ -1,0 +1,123 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { KnownText } from '../../lib/pool/known-texts.js';
+import { PreparedStatements, type PreparingConnection } from '../../lib/pool/prepared-statements.js';
+import { sure } from '../support/sure.js';
+
+const COLUMNS = [{ name: 'a', dataTypeID: 23, tableID: 0, columnID: 0 }];
+
+let connection: PreparingConnection;
+let closed: string[];
+let prepared: PreparedStatements;
+
+beforeEach(() => {
+  connection = { parsedStatements: {}, submittedNamedStatements: {} };
+  closed = [];
+  prepared = new PreparedStatements(connection, (name) => closed.push(name));
+});
+
+const text = (id: number) => new KnownText(`SELECT ${id}`);
+
+/** What happens on the wire when a text is sent and the server prepares it. */
+function prepare(known: KnownText): string {
+  const name = sure(prepared.nameOf(known));
+  prepared.sent(name, known.text);
+  arrives(name, known);
+  return name;
+}
+
+function arrives(name: string, known: KnownText): void {
+  delete connection.submittedNamedStatements[name];
+  connection.parsedStatements[name] = known.text;
+}
+
+describe('a name', () => {
+  test('is the text’s own, at each call', () => {
+    const one = text(1);
+    expect(prepare(one)).toBe(one.name);
+    expect(prepared.nameOf(one)).toBe(one.name);
+    expect(prepared.has(one.name)).toBe(true);
+    expect(closed).toEqual([]);
+  });
+
+  test('is none while it is not known whether the server has come to prepare it', () => {
+    const one = text(1);
+    prepared.sent(sure(prepared.nameOf(one)), one.text);
+    expect(prepared.nameOf(one)).toBeUndefined();
+    expect(prepared.has(one.name)).toBe(false);
+    arrives(one.name, one);
+    expect(prepared.nameOf(one)).toBe(one.name);
+  });
+
+  test('that did not come to be prepared is tried again', () => {
+    const one = text(1);
+    prepared.sent(sure(prepared.nameOf(one)), one.text);
+    prepared.forget(one.name);
+    expect(prepared.nameOf(one)).toBe(one.name);
+    expect(closed).toEqual([]);
+  });
+
+  test('makes room beyond 256: what was used least recently is closed, and only that', () => {
+    const all = Array.from({ length: 256 }, (_, id) => text(id));
+    const names = all.map(prepare);
+    expect(closed).toEqual([]);
+    prepared.nameOf(sure(all[0]));
+    prepare(text(1_000));
+    expect(closed).toEqual([names[1]]);
+    expect([prepared.has(sure(names[0])), prepared.has(sure(names[1]))]).toEqual([true, false]);
+    prepare(text(1_001));
+    expect(closed).toEqual([names[1], names[2]]);
+  });
+
+  test('does not come again after it was closed: answers to it may still be on their way', () => {
+    const all = Array.from({ length: 257 }, (_, id) => text(id));
+    const names = all.map(prepare);
+    const again = prepare(sure(all[0]));
+    expect(names).not.toContain(again);
+    expect(again.startsWith(sure(names[0]))).toBe(true);
+    expect(Buffer.byteLength(again)).toBeLessThanOrEqual(63);
+  });
+});
+
+describe('a statement that does not serve any more', () => {
+  test('gets another name, once for all calls that failed with it', () => {
+    const one = text(1);
+    const first = prepare(one);
+    prepared.keepColumns(first, COLUMNS);
+    prepared.renew(one.text, first);
+    prepared.renew(one.text, first);
+    expect(closed).toEqual([first]);
+    expect([prepared.has(first), prepared.columnsOf(first)]).toEqual([false, undefined]);
+    const second = prepare(one);
+    expect(second).not.toBe(first);
+    prepared.renew(one.text, first);
+    expect([prepared.nameOf(one), closed]).toEqual([second, [first]]);
+  });
+
+  test('leaves the others alone', () => {
+    const [one, other] = [text(1), text(2)];
+    prepare(other);
+    prepared.renew(one.text, prepare(one));
+    expect(prepared.nameOf(other)).toBe(other.name);
+  });
+});
+
+test('columns are kept by name, and go with it', () => {
+  const all = Array.from({ length: 256 }, (_, id) => text(id));
+  const [name] = all.map(prepare);
+  expect(prepared.columnsOf(sure(name))).toBeUndefined();
+  prepared.keepColumns(sure(name), COLUMNS);
+  expect(prepared.columnsOf(sure(name))).toBe(COLUMNS);
+  prepare(text(1_000));
+  expect(prepared.columnsOf(sure(name))).toBeUndefined();
+});
+
+test('when the server has dropped all, nothing is closed, nothing is believed, and the names are new', () => {
+  const [one, other] = [text(1), text(2)];
+  const names = [prepare(one), prepare(other)];
+  prepared.keepColumns(sure(names[0]), COLUMNS);
+  prepared.forgetAll();
+  expect(closed).toEqual([]);
+  expect([connection.parsedStatements, connection.submittedNamedStatements]).toEqual([{}, {}]);
+  expect(prepared.columnsOf(sure(names[0]))).toBeUndefined();
+  expect(names).not.toContain(prepare(one));
+});
