@@ -1,0 +1,83 @@
+import { compared } from '../harness/comparison.js';
+import { hold, type Contestant, type Outcome } from '../harness/contest.js';
+import { Servers } from '../harness/servers.js';
+import { WayProcesses, type WayPlan } from '../harness/way-contestant.js';
+import type { WayName } from '../ways/catalogue.js';
+import type { Report, RunContext } from './subject.js';
+
+const CONNECTIONS = 10;
+const LEVELS = [1, 16, 64];
+const ROUNDS = 7;
+const SLICE_MS = 400;
+const LEAD_MS = 60;
+const MAIN: readonly WayName[] = ['pool', 'prepared', 'pipelined', 'ours', 'ours-scope'];
+/** For each level, what the project asks of its own ways. */
+const ASKED = new Map([
+  [1, 'throughput ≥ 1.15, CPU ≤ 1.0, p99 ≤ 1.0'],
+  [16, 'throughput ≥ 2.0, CPU ≤ 0.65, p99 ≤ 0.9'],
+  [64, 'throughput ≥ 2.5, CPU ≤ 0.55, p99 ≤ 0.9'],
+]);
+
+/** One row by its key, of 100,000: over one replica, then over two. */
+export async function reads(context: RunContext): Promise<Report> {
+  await using servers = await Servers.start(2);
+  context.saw(await servers.version());
+  const one = await oneReplica(servers, context);
+  const two = await twoReplicas(servers, context);
+  const table = (outcome: Outcome, level: number, title: string, reference: string) =>
+    compared(outcome, level, {
+      title: `${title}, ${level} ${level === 1 ? 'caller' : 'callers'}`,
+      unit: 'reads/s',
+      reference,
+      notes: [`asked of nestjs-pg-mcp: ${ASKED.get(level)}`],
+    });
+  return {
+    tables: [
+      ...LEVELS.map((level) => table(one, level, 'Point reads, one primary and one replica', 'pool')),
+      ...LEVELS.map((level) => table(two, level, 'Point reads, one primary and two replicas', 'pools')),
+    ],
+    samples: [...one.samples, ...two.samples],
+    faults: [one, two].flatMap(faultsOf),
+  };
+}
+
+async function oneReplica(servers: Servers, context: RunContext): Promise<Outcome> {
+  await using processes = new WayProcesses();
+  const target = servers.target(CONNECTIONS, 1);
+  const plans: WayPlan[] = MAIN.map((way) => ({ way, target }));
+  return await contest('one replica', await opened(processes, plans, context), context);
+}
+
+async function twoReplicas(servers: Servers, context: RunContext): Promise<Outcome> {
+  await using processes = new WayProcesses();
+  const target = servers.target(CONNECTIONS, 2);
+  const plans = (['pools', 'ours', 'ours-scope'] as const).map((way) => ({ way, target }));
+  return await contest('two replicas', await opened(processes, plans, context), context);
+}
+
+async function opened(
+  processes: WayProcesses,
+  plans: readonly WayPlan[],
+  context: RunContext,
+): Promise<Contestant[]> {
+  const slice = { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
+  const contestants: Contestant[] = [];
+  for (const plan of plans) contestants.push(await processes.contestant(plan, slice));
+  return contestants;
+}
+
+function contest(what: string, contestants: Contestant[], context: RunContext): Promise<Outcome> {
+  const rounds = context.rounds(ROUNDS);
+  return hold({
+    contestants,
+    levels: LEVELS,
+    rounds,
+    onRound: context.onRound(`reads, ${what}`),
+  });
+}
+
+function faultsOf({ contestants, failures }: Outcome): string[] {
+  return contestants
+    .filter(({ name }) => name.startsWith('ours'))
+    .flatMap(({ label }) => (failures[label] === undefined ? [] : [`${label}: ${failures[label]}`]));
+}

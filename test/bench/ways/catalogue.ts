@@ -1,0 +1,37 @@
+import type { OpenWay } from './way.js';
+
+export interface WayEntry {
+  /** As the tables call it. */
+  readonly label: string;
+  /** Loaded by the process that runs it, and by no other. */
+  load(): Promise<OpenWay>;
+}
+
+const WAYS = {
+  pool: { label: '`pg.Pool`', load: async () => (await import('./pg-pool.js')).openPool },
+  prepared: {
+    label: '`pg.Pool`, prepared names',
+    load: async () => (await import('./pg-pool.js')).openPreparedPool,
+  },
+  pools: {
+    label: 'round robin by hand, a `pg.Pool` each',
+    load: async () => (await import('./pg-pool.js')).openPools,
+  },
+  pipelined: {
+    label: '4 pipelined `pg.Client`s, prepared names',
+    load: async () => (await import('./pipelined.js')).openPipelined,
+  },
+  ours: { label: 'nestjs-pg-mcp', load: async () => (await import('./ours.js')).openOurs },
+  'ours-scope': {
+    label: 'nestjs-pg-mcp, in `useReplica`',
+    load: async () => (await import('./ours.js')).openOursInScope,
+  },
+} satisfies Record<string, WayEntry>;
+
+export type WayName = keyof typeof WAYS;
+
+export function findWay(name: string): WayEntry {
+  const way = Object.entries(WAYS).find(([known]) => known === name)?.[1];
+  if (!way) throw new Error(`there is no way ${name}`);
+  return way;
+}
