@@ -1,4 +1,8 @@
 import { EventEmitter } from 'node:events';
+import type { Readable } from 'node:stream';
+import { Bulk } from './bulk/bulk.js';
+import type { CopyFromOptions, CopyResult, CopyToOptions } from './bulk/options.js';
+import type { CopySource } from './bulk/pull.js';
 import { patiently, systemClock, type Clock } from './clock.js';
 import type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
@@ -45,6 +49,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly #pools: ReadonlyMap<string, NodePool>;
   readonly #tally = new Tally();
   readonly #execution: ReturnType<typeof assembleExecution>;
+  readonly #bulk: Bulk;
   readonly #events = new EventEmitter<ClusterEvents>();
   #state: ClusterState = 'new';
   #connecting: Promise<void> | undefined;
@@ -71,6 +76,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
     const [monitor, pools, tally] = [this.#monitor, this.#pools, this.#tally];
     this.#execution = assembleExecution({ settings, clock, random, monitor, pools, tally, texts });
     this.session = this.#execution.sessions;
+    this.#bulk = new Bulk({ clock, long: () => this.#execution.calls.long });
   }
 
   /**
@@ -122,6 +128,28 @@ export class PgCluster implements Queryable, AsyncDisposable {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * Stores the rows of a source by COPY, in batches as the server takes them, all or none. In a transaction it joins.
+   *
+   * @param source An array, an iterable or async iterable of rows (objects by column name, or arrays), or the bytes of a
+   * COPY: a stream, a text.
+   * @throws PgMcpError `BULK_INPUT` for a row that can't be sent; the server's error, which says the row and the column
+   * where it can tell; the signal's reason. Nothing is stored then.
+   */
+  copyFrom(table: string, options: CopyFromOptions, source: CopySource): Promise<CopyResult> {
+    return this.#bulk.copyFrom(table, options, source);
+  }
+
+  /**
+   * A stream of what COPY puts out for a table or a query, which goes where that may be read. It begins when it is first
+   * read; destroyed, it gives its connection back. It fails with the server's error, or the signal's reason.
+   *
+   * @param tableOrQuery A name, such as `orders` or `shop.orders`; anything else is a query.
+   */
+  copyTo(tableOrQuery: string, options: CopyToOptions = {}): Readable {
+    return this.#bulk.copyTo(tableOrQuery, options);
   }
 
   /** Runs a function whose calls read from one replica. What it returns may be a promise, Observable or generator. */

@@ -114,7 +114,7 @@ export class Dispatcher {
     }
     if (isFaultOfNode(failure)) this.#loads.failed(node, clock.now());
     if (failure instanceof Error && !(failure instanceof PgMcpError)) Error.captureStackTrace(failure);
-    const asked = this.#again(failure, demand, { statement, node, role, attempt: 1, ordeal });
+    const asked = this.again(failure, demand, { statement, node, role, attempt: 1, ordeal });
     return this.#queryAlone<R>(asked, statement, { ordeal, attempt: 2 });
   }
 
@@ -151,7 +151,7 @@ export class Dispatcher {
       } catch (error) {
         if (isFaultOfNode(error)) loads.failed(borrowed.node, clock.now());
         const { node, role } = borrowed;
-        asked = this.#again(error, now, { statement, node, role, attempt: count, ordeal });
+        asked = this.again(error, now, { statement, node, role, attempt: count, ordeal });
       } finally {
         loads.ended(borrowed.node);
         if (borrowed.role === 'primary') this.leavesPrimary(now);
@@ -160,11 +160,15 @@ export class Dispatcher {
     }
   }
 
-  /** What to ask for after a failure, where the call may run once more. */
-  #again(
+  /**
+   * What to ask for after a failure, where the call may run once more.
+   *
+   * @throws the failure, where it may not.
+   */
+  again(
     error: unknown,
     demand: Demand,
-    failed: { statement: Statement; node: string; role: Role; attempt: number; ordeal: Ordeal },
+    failed: { statement: Pick<Statement, 'text'>; node: string; role: Role; attempt: number; ordeal: Ordeal },
   ): Demand {
     const { tally, clock, classes, keptTexts } = this.#parts;
     const { statement, node, role, attempt, ordeal } = failed;

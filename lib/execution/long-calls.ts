@@ -2,25 +2,21 @@ import type { StatementClass } from '../routing/statement/statement-class.js';
 import type { Borrowed } from '../session/borrowed.js';
 import type { HeldConnection } from '../session/held-connection.js';
 import type { LongCall, LongCalls, LongConnection } from '../session/long-call.js';
-import { explainRefusedWrite } from '../session/read-only.js';
 import type { Holder, Scope } from '../session/scope.js';
 import type { Session } from '../session/session.js';
 import type { UnitOfWork } from '../session/transaction.js';
-import { isAuto, onPrimary, type Demand } from './demand.js';
+import type { Demand } from './demand.js';
 import { mayWrite, type Demands } from './demands.js';
 import type { Dispatcher } from './dispatcher.js';
 import { LongRun, READ_ONLY_BLOCK, READ_ONLY_SAVEPOINT, TRANSACTION, type Block } from './long-run.js';
 import type { Pin, PinnedCalls } from './pinned-calls.js';
 import { refuseTransactionControl, refuseWrite } from './refusals.js';
-import { whyAgain, whyOnPrimary } from './run-again.js';
 import type { StatementClasses } from './statement-classes.js';
-import type { Tally } from './tally.js';
 
 export interface LongCallsParts {
   readonly dispatcher: Dispatcher;
   readonly demands: Demands;
   readonly classes: StatementClasses;
-  readonly tally: Tally;
   readonly pinned: PinnedCalls;
 }
 
@@ -113,9 +109,14 @@ export class LongCallsOf implements LongCalls {
       try {
         return await this.#started(await this.#onItsOwn(borrowed, demand, call, found), call);
       } catch (error) {
-        asked = this.#again(error, demand, { call, borrowed, attempt });
-        ordeal.failed.set(borrowed.node, 0);
-        ordeal.lastError = error;
+        const { node, role } = borrowed;
+        asked = dispatcher.again(error, demand, {
+          statement: { text: call.text },
+          node,
+          role,
+          attempt,
+          ordeal,
+        });
       }
     }
   }
@@ -135,29 +136,6 @@ export class LongCallsOf implements LongCalls {
       if (found.changesCatalog) this.#parts.classes.ran(found);
     };
     return this.#begun(borrowed, this.#run({ on: borrowed, joins: undefined, call, block, ended }));
-  }
-
-  /** The same rules as for a statement (`dispatcher.ts`): what was refused elsewhere, broke or was cancelled. */
-  #again(
-    error: unknown,
-    demand: Demand,
-    { call, borrowed, attempt }: { call: LongCall<unknown>; borrowed: Borrowed; attempt: number },
-  ): Demand {
-    const { tally, classes } = this.#parts;
-    const { role, node } = borrowed;
-    const differs = isAuto(demand) && role === 'replica' ? whyOnPrimary(error) : undefined;
-    if (differs && isAuto(demand)) {
-      tally.retried(differs);
-      if (differs === 'refused-on-standby') classes.keepFromReplicas(call.text);
-      return onPrimary(demand, differs);
-    }
-    const isRead = demand.target === 'replica' || demand.marks === undefined;
-    const again = whyAgain(error, { isRead, role, attempt });
-    const isReadOnlyScope =
-      demand.target === 'replica' ? !isAuto(demand) : demand.mustNotWrite === true;
-    if (!again) throw isReadOnlyScope ? explainRefusedWrite(error, node) : error;
-    tally.retried(again);
-    return demand;
   }
 
   async #started<T>(connection: LongConnection, call: LongCall<T>): Opened<T> {

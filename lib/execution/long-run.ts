@@ -75,11 +75,11 @@ export class LongRun implements LongConnection {
   async end(how: 'done' | 'failed'): Promise<void> {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    const { on, ended } = this.#parts;
+    const { on } = this.#parts;
     try {
       await this.#leave(how);
     } finally {
-      ended();
+      this.#parts.ended();
       if ('release' in on) on.release();
     }
   }
