@@ -2,7 +2,9 @@ import { EventEmitter } from 'node:events';
 import type { Readable } from 'node:stream';
 import { Bulk } from './bulk/bulk.js';
 import type { CopyFromOptions, CopyResult, CopyToOptions } from './bulk/options.js';
-import type { CopySource } from './bulk/pull.js';
+import type { InsertManyOptions } from './bulk/insert-many.js';
+import type { BulkRow, CopySource } from './bulk/pull.js';
+import type { StreamOptions } from './bulk/stream.js';
 import { patiently, systemClock, type Clock } from './clock.js';
 import type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
@@ -150,6 +152,35 @@ export class PgCluster implements Queryable, AsyncDisposable {
    */
   copyTo(tableOrQuery: string, options: CopyToOptions = {}): Readable {
     return this.#bulk.copyTo(tableOrQuery, options);
+  }
+
+  /**
+   * Inserts rows by one statement, for what COPY can't do: conflicts, and returning what was stored. It sends one array
+   * for each column, so all rows are in memory; some 10,000 at a time are quick.
+   *
+   * @param rows Objects by column name, or arrays of values.
+   * @throws PgMcpError `BULK_INPUT` for a row or column that can't be sent; the server's errors pass.
+   */
+  insertMany<R = Row>(
+    table: string,
+    rows: Iterable<BulkRow>,
+    options: InsertManyOptions = {},
+  ): Promise<QueryResult<R>> {
+    return this.#bulk.insertMany<R>(table, rows, options);
+  }
+
+  /**
+   * The rows of one query, fetched in batches, where its scope says. It begins with the first row asked for and holds a
+   * connection until the last was fetched, or the loop is left; in a transaction it joins.
+   *
+   * @throws TypeError for what is no query; later the server's error, or the signal's reason.
+   */
+  stream<R = Row>(
+    statement: string | Statement,
+    values?: readonly unknown[],
+    options: StreamOptions = {},
+  ): AsyncGenerator<R, void, undefined> {
+    return this.#bulk.stream<R>(toStatement(statement, values), options);
   }
 
   /** Runs a function whose calls read from one replica. What it returns may be a promise, Observable or generator. */

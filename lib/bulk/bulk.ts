@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.js';
+import type { QueryResult, Row, Statement } from '../query.js';
 import type { LongCalls } from '../session/long-call.js';
 import { CopyFrom } from './copy-from.js';
 import { CopyToStream } from './copy-to.js';
+import { checkInsertOptions, insertInto, insertMany, type InsertManyOptions } from './insert-many.js';
 import { quoted, quotedTable } from './names.js';
 import {
   checkCopyFromOptions,
@@ -11,7 +13,8 @@ import {
   type CopyResult,
   type CopyToOptions,
 } from './options.js';
-import type { CopySource } from './pull.js';
+import type { BulkRow, CopySource } from './pull.js';
+import { checkStreamOptions, refuseOtherThanQuery, streamRows, type StreamOptions } from './stream.js';
 
 export interface BulkParts {
   readonly clock: Clock;
@@ -22,6 +25,7 @@ export interface BulkParts {
 /** Many rows at once, in and out. */
 export class Bulk {
   readonly #parts: BulkParts;
+  #cursors = 0;
 
   constructor(parts: BulkParts) {
     this.#parts = parts;
@@ -43,7 +47,31 @@ export class Bulk {
     const text = `COPY ${what} TO STDOUT WITH (FORMAT ${format}${header ? ', HEADER' : ''})`;
     return new CopyToStream(this.#parts.long(), text, signal);
   }
+
+  async insertMany<R = Row>(
+    table: string,
+    rows: Iterable<BulkRow>,
+    options: InsertManyOptions,
+  ): Promise<QueryResult<R>> {
+    checkInsertOptions(options);
+    const name = tableOf(table);
+    const long = this.#parts.long();
+    long.admit(insertInto(name));
+    const all = Array.from(rows);
+    return all.length === 0 ? NOTHING : insertMany<R>(long, name, all, options);
+  }
+
+  stream<R = Row>(statement: Statement, options: StreamOptions): AsyncGenerator<R, void, undefined> {
+    const checked = checkStreamOptions(options);
+    const long = this.#parts.long();
+    long.admit(statement.text);
+    refuseOtherThanQuery(statement.text);
+    return streamRows<R>(long, { name: `pg_mcp_${++this.#cursors}`, statement, ...checked });
+  }
 }
+
+/** What no statement need run for. */
+const NOTHING: QueryResult<never> = { rows: [], rowCount: 0, command: 'INSERT', fields: [] };
 
 /** @throws TypeError for what is no name of a table. */
 function tableOf(name: string): string {

@@ -1,3 +1,4 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { patiently, type Clock } from '../clock.js';
 import { describeError } from '../errors.js';
 import { CopyIn, startCopy } from '../pool/pg-copy.js';
@@ -47,6 +48,7 @@ export class CopyFrom {
 
   async run(): Promise<CopyResult> {
     try {
+      this.#options.signal?.throwIfAborted();
       const first = await this.#stop.until(this.#pull.peek());
       const opening = this.#parts.long.open<Started>({
         text: this.#text(undefined),
@@ -65,15 +67,15 @@ export class CopyFrom {
       return await this.#send(connection, started);
     } catch (error) {
       await this.#pull.leave();
-      throw explainCopyError(error);
+      throw explainCopyError(this.#stop.reasonFor(error));
     }
   }
 
   async #start(connection: LongConnection, first: IteratorResult<unknown>): Promise<Started> {
     const { node, client } = connection;
     if (isBytes(first.value)) {
-      const copy = await startCopy(client, new CopyIn(this.#text(this.#options.columns), node));
-      return { copy, encoder: new ByteGatherer() };
+      const copy = new CopyIn(this.#text(this.#options.columns), node);
+      return { copy: await busily(connection, startCopy(client, copy)), encoder: new ByteGatherer() };
     }
     const { columns: chosen, format } = this.#options;
     if (this.#options.header) throw new TypeError('header: only bytes have one; rows need none');
@@ -85,16 +87,16 @@ export class CopyFrom {
         ? new BinaryRowEncoder(columns, read)
         : new TextRowEncoder(columns, read, format === 'csv' ? CSV : TEXT);
     const text = this.#text(columns.map(({ name }) => name));
-    return { copy: await startCopy(client, new CopyIn(text, node)), encoder };
+    return { copy: await busily(connection, startCopy(client, new CopyIn(text, node))), encoder };
   }
 
   async #send(connection: LongConnection, { copy, encoder }: Started): Promise<CopyResult> {
     try {
       // The server may end it while the source is silent.
-      await this.#stop.until(Promise.race([copy.ended, this.#pump(copy, encoder)]));
+      await this.#stop.until(Promise.race([copy.ended, this.#pump(connection, copy, encoder)]));
       const rows = await this.#stop.cutting(
         () => connection.cut(),
-        () => copy.finish(),
+        () => busily(connection, copy.finish()),
       );
       await connection.end('done');
       return { rows, bytes: this.#bytes };
@@ -106,7 +108,7 @@ export class CopyFrom {
     }
   }
 
-  async #pump(copy: CopyIn, encoder: RowEncoder): Promise<void> {
+  async #pump(connection: LongConnection, copy: CopyIn, encoder: RowEncoder): Promise<void> {
     const { batchBytes } = this.#options;
     for (;;) {
       const next = this.#pull.next();
@@ -114,14 +116,16 @@ export class CopyFrom {
       if (this.#stop.signal.aborted || copy.isOver) return;
       if (step.done === true) break;
       encoder.add(step.value);
-      if (encoder.size >= batchBytes) await this.#write(copy, encoder, encoder.take());
+      if (encoder.size >= batchBytes) await busily(connection, this.#write(copy, encoder, encoder.take()));
     }
-    await this.#write(copy, encoder, encoder.end());
+    await busily(connection, this.#write(copy, encoder, encoder.end()));
   }
 
   async #write(copy: CopyIn, { rows }: RowEncoder, piece: Buffer): Promise<void> {
     if (piece.length === 0) return;
     await copy.write(piece);
+    // A socket that takes all at once lets nobody else have a turn: not the server's answer, nor the other requests.
+    await turnOfTheLoop();
     this.#bytes += piece.length;
     this.#options.onProgress?.({ rows, bytes: this.#bytes });
   }
@@ -130,6 +134,16 @@ export class CopyFrom {
     const { format, header } = this.#options;
     const list = columns ? ` (${columns.map(quoted).join(', ')})` : '';
     return `COPY ${this.#table}${list} FROM STDIN WITH (FORMAT ${format}${header ? ', HEADER' : ''})`;
+  }
+}
+
+/** While the server is at work nobody is to lose patience. */
+async function busily<T>(connection: LongConnection, work: Promise<T>): Promise<T> {
+  const over = connection.busy();
+  try {
+    return await work;
+  } finally {
+    over();
   }
 }
 

@@ -9,8 +9,11 @@ export class CopyToStream extends Readable {
   readonly #text: string;
   readonly #stop: Stop;
   readonly #aborted: () => void;
-  #copy: CopyOut | undefined;
-  #leave = () => {};
+  /** Has the server go on, which was stopped while nobody read. */
+  #goOn = () => {};
+  #rest = () => {};
+  /** Tells whether it has cut the connection. */
+  #leave = () => false;
   #running: Promise<void> | undefined;
   #isLeft = false;
 
@@ -29,7 +32,7 @@ export class CopyToStream extends Readable {
   }
 
   override _read(): void {
-    if (this.#running) this.#copy?.resume();
+    if (this.#running) this.#goOn();
     else {
       this.#running = this.#run();
       this.#running.catch((error: unknown) => this.destroy(toError(error)));
@@ -39,10 +42,10 @@ export class CopyToStream extends Readable {
   override _destroy(cause: Error | null, done: (cause: Error | null) => void): void {
     this.#isLeft = true;
     this.#stop.signal.removeEventListener('abort', this.#aborted);
-    this.#leave();
-    // Closed when the connection is free again.
+    const isCut = this.#leave();
     const closed = () => done(cause);
-    if (this.#running) this.#running.then(closed, closed);
+    // Closed when the connection is free again, where that is soon.
+    if (isCut && this.#running) this.#running.then(closed, closed);
     else closed();
   }
 
@@ -57,6 +60,10 @@ export class CopyToStream extends Readable {
     } catch (error) {
       await connection.end('failed');
       throw error;
+    } finally {
+      this.#rest();
+      this.#goOn = () => {};
+      this.#leave = () => false;
     }
     await connection.end('done');
     if (!this.#isLeft) this.push(null);
@@ -64,12 +71,28 @@ export class CopyToStream extends Readable {
 
   async #start(connection: LongConnection): Promise<CopyOut> {
     const { node, client, joins } = connection;
-    const copy = new CopyOut(this.#text, node, (piece) => this.#isLeft || this.push(piece));
-    this.#copy = copy;
-    // Of a connection that others use too, the rest is let run through.
-    this.#leave = () => (joins === undefined ? connection.cut() : copy.resume());
+    const copy = new CopyOut(this.#text, node, (piece) => this.#take(piece));
+    let rest = connection.busy();
+    this.#rest = () => rest();
+    this.#goOn = () => {
+      rest();
+      rest = connection.busy();
+      copy.resume();
+    };
+    this.#leave = () => {
+      // Of a connection that others use too, the rest is let run through.
+      if (joins === undefined) connection.cut();
+      else this.#goOn();
+      return joins === undefined;
+    };
     if (this.#isLeft) throw new Error('the stream was left before it began');
     return startCopy(client, copy);
+  }
+
+  #take(piece: Buffer): boolean {
+    if (this.#isLeft || this.push(piece)) return true;
+    this.#rest();
+    return false;
   }
 }
 

@@ -1,5 +1,5 @@
 /** One row: its values by column name, or in the order of the columns. */
-export type BulkRow = Readonly<Record<string, unknown>> | readonly unknown[];
+export type BulkRow = object;
 
 /** Rows, or the bytes of a COPY: a stream, a file's content. */
 export type CopySource<Item = BulkRow | Uint8Array | string> =

@@ -14,7 +14,7 @@ export class Stop {
     this.#abandoned.abort(
       new PgMcpError(
         'LEASE_RELEASED',
-        'the connection was given back: the client of the request has hung up',
+        'the connection was given back: the scope that it belongs to has ended, or the client of the request has hung up',
       ),
     );
   }
@@ -36,6 +36,11 @@ export class Stop {
     } finally {
       signal.removeEventListener('abort', stop);
     }
+  }
+
+  /** What a failure comes from: of a connection that was cut, the reason to cut it. */
+  reasonFor(error: unknown): unknown {
+    return this.signal.aborted ? this.signal.reason : error;
   }
 
   /** Runs a piece of work that only `cut` can end early. */

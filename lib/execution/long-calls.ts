@@ -2,6 +2,7 @@ import type { StatementClass } from '../routing/statement/statement-class.js';
 import type { Borrowed } from '../session/borrowed.js';
 import type { HeldConnection } from '../session/held-connection.js';
 import type { LongCall, LongCalls, LongConnection } from '../session/long-call.js';
+import { explainRefusedWrite } from '../session/read-only.js';
 import type { Holder, Scope } from '../session/scope.js';
 import type { Session } from '../session/session.js';
 import type { UnitOfWork } from '../session/transaction.js';
@@ -10,7 +11,7 @@ import { mayWrite, type Demands } from './demands.js';
 import type { Dispatcher } from './dispatcher.js';
 import { LongRun, READ_ONLY_BLOCK, READ_ONLY_SAVEPOINT, TRANSACTION, type Block } from './long-run.js';
 import type { Pin, PinnedCalls } from './pinned-calls.js';
-import { refuseTransactionControl, refuseWrite } from './refusals.js';
+import { refuseEscape, refuseTransactionControl, refuseWrite, sessionStatement } from './refusals.js';
 import type { StatementClasses } from './statement-classes.js';
 
 export interface LongCallsParts {
@@ -40,36 +41,39 @@ export class LongCallsOf implements LongCalls {
   }
 
   admit(text: string): void {
-    const { scope, session, pin } = this.#caller;
+    const { scope, pin } = this.#caller;
     const found = this.#parts.classes.classify(text);
-    if (scope.transaction || scope.held) {
-      if (pin.route === 'replica') refuseWrite(found);
-      refuseTransactionControl(found);
-    } else this.#parts.demands.ofStatement(scope, session, { text }, found);
+    if (pin.route === 'replica') refuseWrite(found);
+    if (pin.route === 'replica' || pin.deeds?.isReadOnly === true) refuseEscape(found, text);
+    if (scope.transaction) refuseTransactionControl(found);
+    else if (!scope.held && found.kind === 'session') throw sessionStatement(found);
   }
 
   async open<T>(call: LongCall<T>): Opened<T> {
-    this.admit(call.text);
     const { transaction, held } = this.#caller.scope;
     const found = this.#parts.classes.classify(call.text);
-    if (transaction) return this.#started(await this.#join(transaction, call, found), call);
-    if (held) return this.#started(await this.#joinHeld(held, call, found), call);
+    try {
+      if (transaction) return await this.#started(await this.#join(transaction, call, found), call);
+      if (held) return await this.#started(await this.#joinHeld(held, call, found), call);
+    } catch (error) {
+      throw this.#caller.pin.route === 'replica' ? explainRefusedWrite(error, 'a replica scope') : error;
+    }
     return this.#openAnywhere(call, found);
   }
 
   async #join(unit: UnitOfWork, call: LongCall<unknown>, found: StatementClass): Promise<LongConnection> {
-    const { node, role } = await unit.locate();
     const traits = this.#parts.pinned.traitsOf(found, this.#caller.pin);
     if (call.takesTurns === true) {
+      const { node, role } = await unit.locate();
       return this.#run({
         on: { node, role, query: (statement) => unit.query(statement, traits) },
         joins: 'transaction',
         call,
       });
     }
-    const borrowed = await unit.borrow(traits);
+    const lent = await unit.lend(traits, () => call.abandon());
     const block = traits.mustNotWrite === true ? READ_ONLY_SAVEPOINT : undefined;
-    return this.#begun(borrowed, this.#run({ on: borrowed, joins: 'transaction', call, block }));
+    return this.#begun(this.#run({ on: lent, joins: 'transaction', call, block }));
   }
 
   async #joinHeld(
@@ -78,21 +82,21 @@ export class LongCallsOf implements LongCalls {
     found: StatementClass,
   ): Promise<LongConnection> {
     const { pin } = this.#caller;
-    const borrowed = await held.borrow();
-    const { node, role } = borrowed;
+    const lent = await held.lend(() => call.abandon());
+    const { node, role } = lent;
+    const ended = () => {
+      if (role === 'primary') this.#wrote(found, pin.sessions);
+    };
     try {
       if (role === 'replica' && pin.isBound) {
         for (const session of pin.sessions) await this.#parts.dispatcher.untilReplayed(node, session);
       }
     } catch (error) {
-      borrowed.release();
+      lent.release();
       throw error;
     }
-    const ended = () => {
-      if (role === 'primary') this.#wrote(found, pin.sessions);
-    };
-    if (call.takesTurns !== true) return this.#run({ on: borrowed, joins: 'session', call, ended });
-    borrowed.release();
+    if (call.takesTurns !== true) return this.#run({ on: lent, joins: 'session', call, ended });
+    lent.release();
     const query: LongConnection['query'] = (statement) => held.query(statement);
     return this.#run({ on: { node, role, query }, joins: 'session', call, ended });
   }
@@ -102,7 +106,8 @@ export class LongCallsOf implements LongCalls {
     const { dispatcher, demands } = this.#parts;
     const { scope, session } = this.#caller;
     const ordeal = dispatcher.newOrdeal();
-    let asked = demands.ofStatement(scope, session, { text: call.text }, found);
+    const { text, consistency } = call;
+    let asked = demands.ofStatement(scope, session, { text, ...(consistency && { consistency }) }, found);
     for (let attempt = 1; ; attempt++) {
       const demand = asked;
       const borrowed = await dispatcher.borrow(demand, ordeal);
@@ -111,7 +116,7 @@ export class LongCallsOf implements LongCalls {
       } catch (error) {
         const { node, role } = borrowed;
         asked = dispatcher.again(error, demand, {
-          statement: { text: call.text },
+          statement: { text },
           node,
           role,
           attempt,
@@ -135,7 +140,7 @@ export class LongCallsOf implements LongCalls {
       this.#parts.dispatcher.leavesPrimary(demand);
       if (found.changesCatalog) this.#parts.classes.ran(found);
     };
-    return this.#begun(borrowed, this.#run({ on: borrowed, joins: undefined, call, block, ended }));
+    return this.#begun(this.#run({ on: borrowed, joins: undefined, call, block, ended }));
   }
 
   async #started<T>(connection: LongConnection, call: LongCall<T>): Opened<T> {
@@ -147,12 +152,12 @@ export class LongCallsOf implements LongCalls {
     }
   }
 
-  async #begun(borrowed: Borrowed, run: LongRun): Promise<LongConnection> {
+  async #begun(run: LongRun): Promise<LongConnection> {
     try {
       await run.begin();
       return run;
     } catch (error) {
-      borrowed.release();
+      await run.end('failed');
       throw error;
     }
   }

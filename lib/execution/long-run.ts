@@ -1,6 +1,7 @@
 import type { Role } from '../config/settings.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed } from '../session/borrowed.js';
+import type { Lent } from '../session/lending.js';
 import type { LongConnection } from '../session/long-call.js';
 
 /** What encloses a long call. */
@@ -23,7 +24,7 @@ type Query = <R = Row>(statement: Statement) => Promise<QueryResult<R>>;
 
 export interface LongRunParts {
   /** A connection to have alone, or turns on one that others use too. */
-  readonly on: Borrowed | { readonly node: string; readonly role: Role; readonly query: Query };
+  readonly on: Lent | Borrowed | { readonly node: string; readonly role: Role; readonly query: Query };
   readonly joins: LongConnection['joins'];
   readonly block?: Block | undefined;
   ended(): void;
@@ -61,12 +62,19 @@ export class LongRun implements LongConnection {
     return this.#parts.on.query<R>(statement);
   }
 
+  busy(): () => void {
+    const { on } = this.#parts;
+    return 'busy' in on ? on.busy() : () => {};
+  }
+
   async begin(): Promise<void> {
     const { block, on } = this.#parts;
     if (block) await on.query({ text: block.begin });
   }
 
   cut(): void {
+    // Somebody else may have it by now.
+    if (this.#isEnded) return;
     const { on } = this.#parts;
     this.#isCut = true;
     if ('cut' in on) on.cut();

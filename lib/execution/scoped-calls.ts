@@ -239,7 +239,9 @@ export class ScopedCalls {
   }
 
   #hold(demand: Demand): HeldConnection {
-    return new HeldConnection({ borrow: () => this.#parts.dispatcher.borrow(demand) });
+    const { dispatcher, clock, acquireTimeoutMs } = this.#parts;
+    const patience = new Patience(clock, acquireTimeoutMs);
+    return new HeldConnection({ borrow: () => dispatcher.borrow(demand) }, patience);
   }
 
   #pinOf(scope: Scope): Pin {

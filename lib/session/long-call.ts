@@ -1,10 +1,11 @@
 import type { Role } from '../config/settings.js';
-import type { QueryResult, Row, Statement } from '../query.js';
+import type { Consistency, QueryResult, Row, Statement } from '../query.js';
 
 /** A call that keeps its connection for longer than one answer: a COPY, a cursor. */
 export interface LongCall<T> {
   /** The statement by which its node is chosen, or the call refused. */
   readonly text: string;
+  readonly consistency?: Consistency | undefined;
   /** It needs a transaction: one of its own where it joins none. */
   readonly needsTransaction?: boolean;
   /** Where it joins a transaction or session, others may run statements between those of this call. */
@@ -24,6 +25,11 @@ export interface LongConnection {
   /** The `pg.Client`; not with `takesTurns`, where others use it meanwhile. */
   readonly client: unknown;
   query<R = Row>(statement: Statement): Promise<QueryResult<R>>;
+  /**
+   * Something runs by `client`, until the returned function is called. Otherwise the call waits for its user, and who
+   * waits for the connection loses patience.
+   */
+  busy(): () => void;
   /** Cuts it: what runs on it would not end soon. `end` comes after it all the same. */
   cut(): void;
   /** Ends what was begun for the call, and gives the connection back. A second call does nothing. */
@@ -34,6 +40,10 @@ export interface LongConnection {
 export interface LongCalls {
   /** @throws PgMcpError where the scope forbids such a statement, before anything is waited for. */
   admit(text: string): void;
-  /** The connection, with what the call's `start` returned. */
+  /**
+   * The connection, with what the call's `start` returned.
+   *
+   * @throws PgMcpError as a statement's call does.
+   */
   open<T>(call: LongCall<T>): Promise<{ readonly connection: LongConnection; readonly started: T }>;
 }
