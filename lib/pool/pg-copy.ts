@@ -141,6 +141,7 @@ export class CopyIn extends Copy {
 /** A COPY … TO STDOUT. */
 export class CopyOut extends Copy {
   #pieces: Uint8Array[] = [];
+  #isEnded = false;
 
   /** @param sink Takes a piece, and says whether it takes more; where not, until `resume`. */
   constructor(
@@ -166,11 +167,13 @@ export class CopyOut extends Copy {
   }
 
   override handleReadyForQuery(): void {
+    this.#isEnded = true;
     this.#pass();
     super.handleReadyForQuery();
   }
 
   protected override failed(): void {
+    this.#isEnded = true;
     this.connection?.off('copyOutResponse', this.begin);
   }
 
@@ -178,7 +181,8 @@ export class CopyOut extends Copy {
     if (this.#pieces.length === 0) return;
     const whole = Buffer.concat(this.#pieces);
     this.#pieces = [];
-    if (!this.sink(whole)) this.connection?.stream.pause();
+    // Once it is over the socket is somebody else's.
+    if (!this.sink(whole) && !this.#isEnded) this.connection?.stream.pause();
   }
 }
 
