@@ -80,8 +80,13 @@ it('under a COPY out of it, and under rows that are read', async () => {
     { deadlineMs: 10_000, what: 'the replica to take reads' },
   );
   const [replica] = servers.replicas;
-  const stream = cluster.useReplica(() => cluster.copyTo('SELECT n FROM generate_series(1, 10000000) n'));
-  const rows = cluster.useReplica(() => cluster.stream('SELECT n FROM generate_series(1, 1000000) n'));
+  const anyReplica = { consistency: 'eventual' } as const;
+  const stream = cluster.useReplica(anyReplica, () =>
+    cluster.copyTo('SELECT n FROM generate_series(1, 10000000) n'),
+  );
+  const rows = cluster.useReplica(anyReplica, () =>
+    cluster.stream('SELECT n FROM generate_series(1, 1000000) n'),
+  );
   await once(stream, 'readable');
   await rows.next();
   await sure(replica).kill();
