@@ -111,12 +111,16 @@ export class CopyFrom {
   async #pump(connection: LongConnection, copy: CopyIn, encoder: RowEncoder): Promise<void> {
     const { batchBytes } = this.#options;
     for (;;) {
-      const next = this.#pull.next();
-      const step = next instanceof Promise ? await next : next;
-      if (this.#stop.signal.aborted || copy.isOver) return;
+      let step = this.#pull.next();
+      if (step instanceof Promise) {
+        step = await step;
+        if (this.#stop.signal.aborted || copy.isOver) return;
+      }
       if (step.done === true) break;
       encoder.add(step.value);
-      if (encoder.size >= batchBytes) await busily(connection, this.#write(copy, encoder, encoder.take()));
+      if (encoder.size < batchBytes) continue;
+      await busily(connection, this.#write(copy, encoder, encoder.take()));
+      if (this.#stop.signal.aborted || copy.isOver) return;
     }
     await busily(connection, this.#write(copy, encoder, encoder.end()));
   }

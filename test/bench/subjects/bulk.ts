@@ -42,7 +42,7 @@ export async function bulk(context: RunContext): Promise<Report> {
     const contest = (list: readonly BulkWay[], count: number) =>
       measure(cluster, list, { count, context, faults });
     const some = [ways.single, ways.values, ways.unnest, ways.text, ways.binary, ways.psql];
-    const many = [ways.unnest, ways.text, ways.binary, ways.psql];
+    const many = [ways.text, ways.binary, ways.psql];
     const ofSome = await contest(some, SOME);
     const ofMany = await contest(many, MANY);
     return {
