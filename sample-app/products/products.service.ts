@@ -55,7 +55,7 @@ export class ProductsService {
 
   /** Of a file with a header and the columns `name, category, price, stock`. */
   @UseMaster()
-  importCsv(file: Readable, onProgress: OnProgress): Promise<CopyResult> {
+  importCsv(file: AsyncIterable<Uint8Array>, onProgress: OnProgress): Promise<CopyResult> {
     return this.cluster.copyFrom('products', { columns: NEW, format: 'csv', header: true, onProgress }, file);
   }
 

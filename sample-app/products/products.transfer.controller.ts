@@ -38,11 +38,19 @@ export class ProductsTransferController {
       if (!response.headersSent) response.writeHead(200, { 'content-type': 'application/x-ndjson' });
       response.write(`${JSON.stringify(line)}\n`);
     };
+    // One behind, so that an upload of one batch can still be refused by its status.
+    let last: CopyProgress | undefined;
     try {
-      const { rows } = await this.#store(request, say);
+      const { rows } = await this.#store(request, (progress) => {
+        if (last) say(last);
+        last = progress;
+      });
+      if (last) say(last);
       say({ imported: rows });
     } catch (error) {
       const refusal = refusalOf(error);
+      // Or the next request would wait behind the rest of this one.
+      request.resume();
       if (!response.headersSent) throw refusal;
       say({ error: refusal instanceof HttpException ? refusal.message : 'the import failed' });
     }
@@ -51,7 +59,9 @@ export class ProductsTransferController {
 
   #store(request: IncomingMessage, onProgress: (progress: CopyProgress) => void) {
     const type = request.headers['content-type']?.split(';')[0]?.trim();
-    if (type === 'text/csv') return this.products.importCsv(request, onProgress);
+    // Destroyed, it would take the answer with it.
+    const upload = request.iterator({ destroyOnReturn: false });
+    if (type === 'text/csv') return this.products.importCsv(upload, onProgress);
     if (type === 'application/x-ndjson') return this.products.import(productsOf(request), onProgress);
     throw new UnsupportedMediaTypeException('send text/csv, or application/x-ndjson');
   }
