@@ -1,4 +1,10 @@
 import { EventEmitter } from 'node:events';
+import type { Readable } from 'node:stream';
+import { Bulk } from './bulk/bulk.js';
+import type { CopyFromOptions, CopyResult, CopyToOptions } from './bulk/options.js';
+import type { InsertManyOptions } from './bulk/insert-many.js';
+import type { BulkRow, CopySource } from './bulk/pull.js';
+import type { StreamOptions } from './bulk/stream.js';
 import { patiently, systemClock, type Clock } from './clock.js';
 import type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
@@ -45,6 +51,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly #pools: ReadonlyMap<string, NodePool>;
   readonly #tally = new Tally();
   readonly #execution: ReturnType<typeof assembleExecution>;
+  readonly #bulk: Bulk;
   readonly #events = new EventEmitter<ClusterEvents>();
   #state: ClusterState = 'new';
   #connecting: Promise<void> | undefined;
@@ -71,6 +78,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
     const [monitor, pools, tally] = [this.#monitor, this.#pools, this.#tally];
     this.#execution = assembleExecution({ settings, clock, random, monitor, pools, tally, texts });
     this.session = this.#execution.sessions;
+    this.#bulk = new Bulk({ clock, long: () => this.#execution.calls.long });
   }
 
   /**
@@ -122,6 +130,57 @@ export class PgCluster implements Queryable, AsyncDisposable {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * Stores the rows of a source by COPY, in batches as the server takes them, all or none. In a transaction it joins.
+   *
+   * @param source An array, an iterable or async iterable of rows (objects by column name, or arrays), or the bytes of a
+   * COPY: a stream, a text.
+   * @throws PgMcpError `BULK_INPUT` for a row that can't be sent; the server's error, which says the row and the column
+   * where it can tell; the signal's reason. Nothing is stored then.
+   */
+  copyFrom(table: string, options: CopyFromOptions, source: CopySource): Promise<CopyResult> {
+    return this.#bulk.copyFrom(table, options, source);
+  }
+
+  /**
+   * A stream of what COPY puts out for a table or a query, which goes where that may be read. It begins when it is first
+   * read; destroyed, it gives its connection back. It fails with the server's error, or the signal's reason.
+   *
+   * @param tableOrQuery A name, such as `orders` or `shop.orders`; anything else is a query.
+   */
+  copyTo(tableOrQuery: string, options: CopyToOptions = {}): Readable {
+    return this.#bulk.copyTo(tableOrQuery, options);
+  }
+
+  /**
+   * Inserts rows by one statement, for what COPY can't do: conflicts, and returning what was stored. It sends one array
+   * for each column, so all rows are in memory; some 10,000 at a time are quick.
+   *
+   * @param rows Objects by column name, or arrays of values.
+   * @throws PgMcpError `BULK_INPUT` for a row or column that can't be sent; the server's errors pass.
+   */
+  insertMany<R = Row>(
+    table: string,
+    rows: Iterable<BulkRow>,
+    options: InsertManyOptions = {},
+  ): Promise<QueryResult<R>> {
+    return this.#bulk.insertMany<R>(table, rows, options);
+  }
+
+  /**
+   * The rows of one query, fetched in batches, where its scope says. It begins with the first row asked for and holds a
+   * connection until the last was fetched, or the loop is left; in a transaction it joins.
+   *
+   * @throws TypeError for what is no query; later the server's error, or the signal's reason.
+   */
+  stream<R = Row>(
+    statement: string | Statement,
+    values?: readonly unknown[],
+    options: StreamOptions = {},
+  ): AsyncGenerator<R, void, undefined> {
+    return this.#bulk.stream<R>(toStatement(statement, values), options);
   }
 
   /** Runs a function whose calls read from one replica. What it returns may be a promise, Observable or generator. */

@@ -15,6 +15,7 @@ export type PgMcpErrorCode =
   | 'TRANSACTION_ENDED'
   | 'TRANSACTION_ABORTED'
   | 'LEASE_RELEASED'
+  | 'BULK_INPUT'
   | 'NOT_WIRED'
   | 'EMBEDDED_CLUSTER';
 

@@ -1,3 +1,7 @@
+export type { InsertManyOptions } from './bulk/insert-many.js';
+export type { CopyFormat, CopyFromOptions, CopyProgress, CopyResult, CopyToOptions } from './bulk/options.js';
+export type { BulkRow, CopySource } from './bulk/pull.js';
+export type { StreamOptions } from './bulk/stream.js';
 export { PgCluster } from './cluster.js';
 export type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 export type { Clock, Timer } from './clock.js';

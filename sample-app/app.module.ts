@@ -11,6 +11,7 @@ import { HealthController } from './health.controller.js';
 import { OrdersController } from './orders/orders.controller.js';
 import { OrdersService } from './orders/orders.service.js';
 import { ProductsController } from './products/products.controller.js';
+import { ProductsTransferController } from './products/products.transfer.controller.js';
 import { ProductsService } from './products/products.service.js';
 import { Seed } from './seed.js';
 import { UsersController } from './users/users.controller.js';
@@ -18,7 +19,15 @@ import { UsersService } from './users/users.service.js';
 
 @Module({
   imports: [TerminusModule, PgMcpHealthModule, PrometheusModule.register(), PgMcpMetricsModule],
-  controllers: [UsersController, ProductsController, OrdersController, ClusterController, HealthController],
+  // `products/export` stands before `products/:id`.
+  controllers: [
+    UsersController,
+    ProductsTransferController,
+    ProductsController,
+    OrdersController,
+    ClusterController,
+    HealthController,
+  ],
   providers: [
     UsersService,
     ProductsService,

@@ -63,7 +63,7 @@ export class Dispatcher {
    * @param known Given for a plain read: it may share a connection.
    */
   query<R = Row>(demand: Demand, statement: Statement, known?: KnownText): Promise<QueryResult<R>> {
-    const ordeal = this.#newOrdeal();
+    const ordeal = this.newOrdeal();
     const chosen = this.#finder.chooseNow(demand, ordeal);
     if (!chosen || (chosen.mustNotWrite && !isVouched(demand)))
       return this.#queryOn<R>(demand, statement, { ordeal, first: { chosen } });
@@ -120,7 +120,7 @@ export class Dispatcher {
     const { node, target } = chosen;
     const ended = clock.now();
     this.#loads.ended(node.name);
-    if (target === 'primary') this.#leavesPrimary(demand);
+    if (target === 'primary') this.leavesPrimary(demand);
     if (result) {
       this.#loads.answered(node.name, ended - began, ended);
       settle(result);
@@ -143,7 +143,7 @@ export class Dispatcher {
     leadToCaller(failure);
     if (isFaultOfNode(failure)) this.#loads.failed(node.name, this.#parts.clock.now());
     const failed = { statement, node: node.name, role: target, attempt: 1, ordeal };
-    return this.#queryOn<R>(this.#again(failure, demand, failed), statement, { ordeal, attempt: 2 });
+    return this.#queryOn<R>(this.again(failure, demand, failed), statement, { ordeal, attempt: 2 });
   }
 
   async #queryOn<R>(
@@ -170,20 +170,24 @@ export class Dispatcher {
       } catch (error) {
         if (isFaultOfNode(error)) loads.failed(borrowed.node, clock.now());
         const { node, role } = borrowed;
-        asked = this.#again(error, now, { statement, node, role, attempt: count, ordeal });
+        asked = this.again(error, now, { statement, node, role, attempt: count, ordeal });
       } finally {
         loads.ended(borrowed.node);
-        if (borrowed.role === 'primary') this.#leavesPrimary(now);
+        if (borrowed.role === 'primary') this.leavesPrimary(now);
         borrowed.release();
       }
     }
   }
 
-  /** What to ask for after a failure, where the call may run once more. */
-  #again(
+  /**
+   * What to ask for after a failure, where the call may run once more.
+   *
+   * @throws the failure, where it may not.
+   */
+  again(
     error: unknown,
     demand: Demand,
-    failed: { statement: Statement; node: string; role: Role; attempt: number; ordeal: Ordeal },
+    failed: { statement: Pick<Statement, 'text'>; node: string; role: Role; attempt: number; ordeal: Ordeal },
   ): Demand {
     const { tally, clock, classes, keptTexts } = this.#parts;
     const { statement, node, role, attempt, ordeal } = failed;
@@ -207,7 +211,7 @@ export class Dispatcher {
   }
 
   /** A statement on the primary has ended, one way or another. */
-  #leavesPrimary(demand: Demand): void {
+  leavesPrimary(demand: Demand): void {
     if (demand.target === 'primary' && demand.marks) this.wrote(demand.marks);
     if (demand.target === 'primary' || !demand.stickiness || demand.reason === 'read') return;
     demand.stickiness.primaryReadAt = this.#parts.clock.now();
@@ -234,11 +238,12 @@ export class Dispatcher {
    *
    * @throws PgMcpError `NO_PRIMARY` or `NO_REPLICA` when none could serve within `acquire_timeout`.
    */
-  borrow(demand: Demand): Promise<Borrowed> {
-    return this.#finder.borrow(demand, this.#newOrdeal());
+  borrow(demand: Demand, ordeal = this.newOrdeal()): Promise<Borrowed> {
+    return this.#finder.borrow(demand, ordeal);
   }
 
-  #newOrdeal(): Ordeal {
+  /** Of a call that begins now. */
+  newOrdeal(): Ordeal {
     return { failed: new Map(), patienceMs: this.#parts.settings.pool.acquireTimeoutMs };
   }
 

@@ -6,7 +6,7 @@ import type { HeldConnection } from '../session/held-connection.js';
 import { explainRefusedWrite } from '../session/read-only.js';
 import type { Scope } from '../session/scope.js';
 import type { Session } from '../session/session.js';
-import { UnitOfWork } from '../session/transaction.js';
+import { UnitOfWork, type StatementTraits } from '../session/transaction.js';
 import { mayWrite } from './demands.js';
 import type { Dispatcher } from './dispatcher.js';
 import { refuseEscape, refuseTransactionControl, refuseWrite } from './refusals.js';
@@ -55,22 +55,27 @@ export class PinnedCalls {
   #queryIn<R>(
     unit: UnitOfWork,
     statement: Statement,
-    { route, sessions, deeds }: Pin,
+    pin: Pin,
     found: StatementClass,
   ): Promise<QueryResult<R>> {
     refuseTransactionControl(found);
+    return unit.query<R>(statement, this.traitsOf(found, pin));
+  }
+
+  /** What a transaction must know of a statement, which is noted as one of its deeds. */
+  traitsOf(found: StatementClass, { route, sessions, deeds }: Pin): StatementTraits {
     if (deeds) {
       deeds.needsPrimary ||= found.kind === 'primary';
       deeds.hasChangedDefinitions ||= definesForOthers(found);
     }
-    return unit.query<R>(statement, {
+    return {
       mustNotWrite: route === 'replica',
       leavesTraces: outlivesTransaction(found),
       willRunOn: (role) => {
         if (!deeds || deeds.isReadOnly || role === 'replica' || !mayWrite(found)) return;
         for (const session of sessions) deeds.writesFor(session, () => this.#parts.clock.now());
       },
-    });
+    };
   }
 
   async #queryOn<R>(

@@ -51,6 +51,10 @@ export class PoolConnection implements Borrowed {
     this.#pool.release(this.#connection);
   }
 
+  cut(): void {
+    this.#connection.driver.destroy();
+  }
+
   async #observe<T>(running: Promise<T>): Promise<T> {
     const began = this.#clock.now();
     const tell = (error?: unknown) =>

@@ -25,6 +25,7 @@ import type { Dispatcher } from './dispatcher.js';
 import type { Demand } from './demand.js';
 import type { Demands } from './demands.js';
 import { Leases } from './leases.js';
+import { LongCallsOf } from './long-calls.js';
 import { PinnedCalls, tellEnd, type Pin } from './pinned-calls.js';
 import type { StatementClasses } from './statement-classes.js';
 import type { Tally } from './tally.js';
@@ -78,6 +79,13 @@ export class ScopedCalls {
     const mayShare = found.kind === 'read' && found.isQuery === true;
     const running = dispatcher.query<R>(demand, statement, mayShare ? texts.of(statement.text) : undefined);
     return found.changesCatalog ? tellEnd(classes, found, running) : running;
+  }
+
+  /** Calls that keep their connection for long, by the scope of this moment however late they begin. */
+  get long(): LongCallsOf {
+    const scope = this.#scope;
+    const caller = { scope, session: this.#sessionOf(scope), pin: this.#pinOf(scope) };
+    return new LongCallsOf({ ...this.#parts, pinned: this.#pinned }, caller);
   }
 
   /** The session that calls here belong to. */
@@ -231,7 +239,9 @@ export class ScopedCalls {
   }
 
   #hold(demand: Demand): HeldConnection {
-    return new HeldConnection({ borrow: () => this.#parts.dispatcher.borrow(demand) });
+    const { dispatcher, clock, acquireTimeoutMs } = this.#parts;
+    const patience = new Patience(clock, acquireTimeoutMs);
+    return new HeldConnection({ borrow: () => dispatcher.borrow(demand) }, patience);
   }
 
   #pinOf(scope: Scope): Pin {

@@ -13,17 +13,11 @@ import type {
 } from './driver.js';
 import type { KnownText, KnownTexts } from './known-texts.js';
 import { Outbox } from './outbox.js';
+import { endsConnection } from './pg-faults.js';
 import { StatementQuery, type Line } from './pg-queries.js';
 import { PreparedStatements, type PreparingConnection } from './prepared-statements.js';
 
 const GOODBYE_MS = 1_000;
-
-/**
- * Errors by which the server itself ends a connection (manual, appendix A): 57P01 and 57P02 shutdown, 57P03
- * not ready, 57P04 database dropped, 57P05 idle session, 25P03 and 25P04 transaction time-outs. Those of
- * class 08 are not among them: a wrong number of values is one, and foreign servers report them.
- */
-const CONNECTION_ENDING = /^(57P0[1-5]|25P0[34])$/;
 
 const IDENTITY = `
   SELECT extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt",
@@ -280,10 +274,4 @@ export class PgConnection implements DriverConnection {
 function dropsPrepared(result: QueryResult | readonly QueryResult[]): boolean {
   if (!('command' in result)) return result.some(dropsPrepared);
   return DROPS_PREPARED.test(result.command);
-}
-
-/** The severity comes in the server's language; `ERROR` in English leaves the connection, whatever its code. */
-function endsConnection({ severity, code }: pg.DatabaseError): boolean {
-  if (severity === 'FATAL' || severity === 'PANIC') return true;
-  return severity !== 'ERROR' && CONNECTION_ENDING.test(code ?? '');
 }

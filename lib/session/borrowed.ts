@@ -17,6 +17,22 @@ export interface Borrowed {
   taint(): void;
   /** Gives it back; what is left open on it is cut off. A second call does nothing. */
   release(): void;
+  /** Cuts its socket: what runs on it has no use any more, and would not end soon. */
+  cut(): void;
+}
+
+/** The same connection, whose release ends no more than one turn on it. */
+export function forOneTurn(borrowed: Borrowed, release: () => void): Borrowed {
+  return {
+    node: borrowed.node,
+    role: borrowed.role,
+    mustNotWrite: false,
+    client: borrowed.client,
+    query: (statement) => borrowed.query(statement),
+    taint: () => borrowed.taint(),
+    release,
+    cut: () => borrowed.cut(),
+  };
 }
 
 /** Where connections come from: the pools by route, or one connection that a scope holds. */

@@ -1,6 +1,8 @@
 import { PgMcpError } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
-import type { Borrowed, ConnectionSource } from './borrowed.js';
+import { forOneTurn, type Borrowed, type ConnectionSource } from './borrowed.js';
+import { Lending, type Lent } from './lending.js';
+import type { Patience } from './patience.js';
 import { Turns } from './turns.js';
 
 /**
@@ -10,17 +12,20 @@ import { Turns } from './turns.js';
 export class HeldConnection implements ConnectionSource {
   readonly #source: ConnectionSource;
   readonly #turns = new Turns();
+  readonly #lending: Lending;
   readonly #atEnd = new Set<() => void>();
   #held: Borrowed | undefined;
   #isEnded = false;
 
-  constructor(source: ConnectionSource) {
+  constructor(source: ConnectionSource, patience: Patience) {
     this.#source = source;
+    this.#lending = new Lending(patience);
   }
 
   /** Gives the connection back after the turn that runs now; those behind it are refused. */
   async abandon(): Promise<void> {
     this.#isEnded = true;
+    this.#lending.abandonAll();
     await this.end();
   }
 
@@ -36,25 +41,44 @@ export class HeldConnection implements ConnectionSource {
   /** The connection for one turn: its `release` ends the turn, not the holding. */
   borrow(): Promise<Borrowed> {
     return new Promise((resolve, reject) => {
-      this.#turns
-        .take(async () => {
-          const held = await this.#take();
-          await new Promise<void>((release) => resolve({ ...forOneTurn(held), release }));
-        })
-        .catch(reject);
+      this.#inTurn(async () => {
+        const held = await this.#take();
+        await new Promise<void>((release) => resolve(forOneTurn(held, release)));
+      }).catch(reject);
+    });
+  }
+
+  /** The same, for a turn that may last. @param abandon Told when the connection is given back before it is over. */
+  lend(abandon: () => void): Promise<Lent> {
+    return new Promise((resolve, reject) => {
+      this.#inTurn(async () => this.#lending.lend(await this.#take(), abandon, resolve)).catch(reject);
     });
   }
 
   /** Gives the connection back once the turns taken so far are over. */
   async end(): Promise<void> {
-    await this.#turns.take(async () => {
-      this.#isEnded = true;
-      this.#held?.taint();
-      this.#held?.release();
-      this.#held = undefined;
-      for (const task of this.#atEnd) task();
-      this.#atEnd.clear();
-    });
+    const finish = () => this.#giveBack();
+    try {
+      await this.#inTurn(finish);
+    } catch (error) {
+      if (!this.#lending.isUnderWay) throw error;
+      // What nobody reads on would hold it for ever.
+      this.#lending.abandonAll();
+      await this.#turns.take(finish);
+    }
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    return this.#lending.wait((begin) => this.#turns.take(begin), work);
+  }
+
+  async #giveBack(): Promise<void> {
+    this.#isEnded = true;
+    this.#held?.taint();
+    this.#held?.release();
+    this.#held = undefined;
+    for (const task of this.#atEnd) task();
+    this.#atEnd.clear();
   }
 
   /** Has something done once it is given back, by whomever; at once where that has happened. */
@@ -86,15 +110,4 @@ export class HeldConnection implements ConnectionSource {
       throw error;
     }
   }
-}
-
-function forOneTurn(held: Borrowed): Omit<Borrowed, 'release'> {
-  return {
-    node: held.node,
-    role: held.role,
-    mustNotWrite: false,
-    client: held.client,
-    query: (statement) => held.query(statement),
-    taint: () => held.taint(),
-  };
 }

@@ -3,8 +3,8 @@ import { PgMcpError } from '../errors.js';
 import type { Borrowed } from './borrowed.js';
 
 /**
- * Bounds how long a statement waits behind a nested block of its transaction that does nothing: that block
- * may wait for this very statement, and then neither would ever go on.
+ * Bounds how long a statement waits behind a nested block of its transaction that does nothing, or behind a COPY whose
+ * source or reader does: they may wait for this very statement, and then neither would ever go on.
  */
 export class Patience {
   readonly #clock: Clock;
@@ -26,16 +26,28 @@ export class Patience {
       mustNotWrite: borrowed.mustNotWrite,
       client: borrowed.client,
       query: async (statement) => {
-        this.#running++;
+        const over = this.suspend();
         try {
           return await borrowed.query(statement);
         } finally {
-          this.#running--;
-          this.#quietSince = this.#clock.now();
+          over();
         }
       },
       taint: () => borrowed.taint(),
       release: () => borrowed.release(),
+      cut: () => borrowed.cut(),
+    };
+  }
+
+  /** Something runs on the connection that nobody here sees, until the returned function is called. */
+  suspend(): () => void {
+    let isOver = false;
+    this.#running++;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      this.#running--;
+      this.#quietSince = this.#clock.now();
     };
   }
 
@@ -69,7 +81,7 @@ export class Patience {
 function timedOut(elapsedMs: number): PgMcpError {
   return new PgMcpError(
     'ACQUIRE_TIMEOUT',
-    `the transaction's connection did not come free within ${Math.round(elapsedMs)} ms: a nested transaction has it and runs nothing; a statement of the outer one can't run before the nested one has ended, so don't await it in there`,
+    `the connection did not come free within ${Math.round(elapsedMs)} ms: a nested transaction or a COPY has it and runs nothing; no other statement can run on it before that has ended, so don't await one in there, nor in the source of a COPY`,
     { safeToRetry: true },
   );
 }

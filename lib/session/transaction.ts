@@ -2,6 +2,7 @@ import type { Role } from '../config/settings.js';
 import { ConnectionLostError, PgMcpError } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed, ConnectionSource } from './borrowed.js';
+import { Lending, type Lent } from './lending.js';
 import type { Patience } from './patience.js';
 import { queryReadOnlyWithin } from './read-only.js';
 import { Turns } from './turns.js';
@@ -39,6 +40,7 @@ const MOST_BEGINS = 4;
 export abstract class UnitOfWork {
   readonly #turns = new Turns();
   readonly #patience: Patience;
+  readonly #lending: Lending;
   /** Nested blocks that have the turn or wait for it. */
   readonly #nested = new Set<UnitOfWork>();
   #borrowed: Borrowed | undefined;
@@ -46,6 +48,7 @@ export abstract class UnitOfWork {
 
   constructor(patience: Patience) {
     this.#patience = patience;
+    this.#lending = new Lending(patience);
   }
 
   /** Brings the block into being on a connection and returns that. */
@@ -77,6 +80,25 @@ export abstract class UnitOfWork {
       if (leavesTraces) borrowed.taint();
       willRunOn?.(borrowed.role);
       return mustNotWrite ? queryReadOnlyWithin<R>(borrowed, statement) : borrowed.query<R>(statement);
+    });
+  }
+
+  /**
+   * The connection for a turn that may last, for who speaks to it himself; its `release` ends the turn.
+   *
+   * @param abandon Told when the block ends before that.
+   */
+  lend(
+    { leavesTraces = false, willRunOn }: Omit<StatementTraits, 'mustNotWrite'>,
+    abandon: () => void,
+  ): Promise<Lent> {
+    return new Promise((resolve, reject) => {
+      this.#inTurn(async () => {
+        const borrowed = await this.join();
+        if (leavesTraces) borrowed.taint();
+        willRunOn?.(borrowed.role);
+        await this.#lending.lend(borrowed, abandon, resolve);
+      }).catch(reject);
     });
   }
 
@@ -112,16 +134,24 @@ export abstract class UnitOfWork {
 
   /** Commits behind the statements asked for so far. Rejects when it can't, and then nothing is committed. */
   async complete(): Promise<void> {
-    await this.#turns.take(async () => {
+    const finish = async () => {
       const wasEnded = this.#isEnded;
       await this.#end((borrowed) => (wasEnded ? this.rollback(borrowed) : this.commit(borrowed)));
       if (wasEnded) this.#refuseWhenEnded();
-    });
+    };
+    try {
+      await this.#lending.wait((work) => this.#turns.take(work), finish);
+    } catch (error) {
+      // What nobody reads on would hold it for ever.
+      if (this.#lending.isUnderWay) await this.fail();
+      throw error;
+    }
   }
 
   /** Rolls back after the statement that runs now; those behind it are refused. Never rejects. */
   async fail(): Promise<void> {
     this.#isEnded = true;
+    this.#lending.abandonAll();
     for (const nested of this.#nested) void nested.fail();
     // The error that led here is the one to tell; a connection that can't roll back is destroyed at release.
     await this.#turns.take(() => this.#end((borrowed) => this.rollback(borrowed))).catch(() => {});
@@ -142,7 +172,7 @@ export abstract class UnitOfWork {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.reserve();
-    return this.#nested.size === 0
+    return this.#nested.size === 0 && !this.#lending.isUnderWay
       ? this.#turns.take(work)
       : this.#patience.wait((whileWaited) => this.#turns.take(() => whileWaited(work)));
   }

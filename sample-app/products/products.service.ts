@@ -1,5 +1,6 @@
+import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
-import { PgCluster, UseMaster, UseReplica } from 'nestjs-pg-mcp';
+import { PgCluster, UseMaster, UseReplica, type CopyProgress, type CopyResult } from 'nestjs-pg-mcp';
 import type { NewProduct, ProductFilter } from './products.input.js';
 
 export interface Product {
@@ -11,6 +12,10 @@ export interface Product {
 }
 
 const COLUMNS = 'id, name, category, price::float8 AS price, stock';
+
+const NEW = ['name', 'category', 'price', 'stock'];
+
+type OnProgress = (progress: CopyProgress) => void;
 
 @Injectable()
 export class ProductsService {
@@ -41,5 +46,22 @@ export class ProductsService {
     const [created] = rows;
     if (!created) throw new Error('an INSERT ... RETURNING returned no row');
     return created;
+  }
+
+  @UseMaster()
+  import(products: AsyncIterable<NewProduct>, onProgress: OnProgress): Promise<CopyResult> {
+    return this.cluster.copyFrom('products', { columns: NEW, onProgress }, products);
+  }
+
+  /** Of a file with a header and the columns `name, category, price, stock`. */
+  @UseMaster()
+  importCsv(file: AsyncIterable<Uint8Array>, onProgress: OnProgress): Promise<CopyResult> {
+    return this.cluster.copyFrom('products', { columns: NEW, format: 'csv', header: true, onProgress }, file);
+  }
+
+  @UseReplica()
+  export(): Readable {
+    const products = `SELECT ${NEW.join(', ')} FROM products ORDER BY id`;
+    return this.cluster.copyTo(products, { format: 'csv', header: true });
   }
 }

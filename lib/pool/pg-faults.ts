@@ -1,0 +1,25 @@
+import pg from 'pg';
+import { ConnectionLostError } from '../errors.js';
+
+/**
+ * Errors by which the server itself ends a connection (manual, appendix A): 57P01 and 57P02 shutdown, 57P03
+ * not ready, 57P04 database dropped, 57P05 idle session, 25P03 and 25P04 transaction time-outs. Those of
+ * class 08 are not among them: a wrong number of values is one, and foreign servers report them.
+ */
+const CONNECTION_ENDING = /^(57P0[1-5]|25P0[34])$/;
+
+/** The severity comes in the server's language; `ERROR` in English leaves the connection, whatever its code. */
+export function endsConnection({ severity, code }: pg.DatabaseError): boolean {
+  if (severity === 'FATAL' || severity === 'PANIC') return true;
+  return severity !== 'ERROR' && CONNECTION_ENDING.test(code ?? '');
+}
+
+/** Whether it is an answer of the server, after which it takes the next statement. */
+export function isAnswer(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && !endsConnection(error);
+}
+
+/** What a COPY failed of, for its caller: an error of the server passes as it is. */
+export function explainFault(node: string, error: unknown): unknown {
+  return isAnswer(error) ? error : new ConnectionLostError(node, 'unknown', error);
+}
