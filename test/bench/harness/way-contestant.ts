@@ -11,6 +11,8 @@ export interface WayPlan {
   readonly name?: string;
   readonly label?: string;
   readonly every?: number;
+  /** Why it can't be opened, where that is known beforehand. */
+  readonly missing?: string | undefined;
 }
 
 /** The processes of the ways of one contest: opened for it, and ended with it. */
@@ -19,9 +21,10 @@ export class WayProcesses implements AsyncDisposable {
 
   /** A way whose process does not open is a contestant all the same, which fails with the reason. */
   async contestant(plan: WayPlan, slice: Omit<Slice, 'callers'>): Promise<Contestant> {
-    const { way, target, name = way, label = findWay(way).label, every = 1 } = plan;
+    const { way, target, name = way, label = findWay(way).label, every = 1, missing } = plan;
     const about = { name, label, every };
     try {
+      if (missing !== undefined) throw new Error(missing);
       const process = await WayProcess.open(way, target);
       this.#open.push(process);
       return { ...about, measure: (callers) => process.run({ ...slice, callers }) };
