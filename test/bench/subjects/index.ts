@@ -1,5 +1,7 @@
+import { head } from './head.js';
 import { reads } from './reads.js';
 import type { Subject } from './subject.js';
+import { writes } from './writes.js';
 
 /** By the name that `npm run bench --` takes, in the order they run. */
-export const SUBJECTS: Readonly<Record<string, Subject>> = { reads };
+export const SUBJECTS: Readonly<Record<string, Subject>> = { reads, writes, head };

@@ -7,7 +7,7 @@ import { Pgpool } from '../harness/pgpool.js';
 import { Servers } from '../harness/servers.js';
 import { WayProcesses, type WayPlan } from '../harness/way-contestant.js';
 import type { WayName } from '../ways/catalogue.js';
-import { faultsOf, opened } from './contestants.js';
+import { faultsOf } from './faults.js';
 import type { Report, RunContext } from './subject.js';
 
 const CONNECTIONS = 10;
@@ -73,7 +73,7 @@ async function oneReplica(servers: Servers, context: RunContext): Promise<Outcom
     { way: 'pgpool', target: proxied, every: PEERS_EVERY, missing },
     ...peers.map((way) => ({ way, target, every: PEERS_EVERY })),
   ];
-  const contestants = await opened(processes, plans, sliceOf(context));
+  const contestants = await processes.contestants(plans, sliceOf(context));
   const outcome = await contest('one replica', [...contestants, pgbench.contestant(PEERS_EVERY)], context);
   return { ...outcome, notes };
 }
@@ -98,7 +98,7 @@ async function twoReplicas(servers: Servers, context: RunContext): Promise<Outco
   await using processes = new WayProcesses();
   const target = servers.target(CONNECTIONS, 2);
   const plans = (['pools', 'ours', 'ours-scope'] as const).map((way) => ({ way, target }));
-  return await contest('two replicas', await opened(processes, plans, sliceOf(context)), context);
+  return await contest('two replicas', await processes.contestants(plans, sliceOf(context)), context);
 }
 
 function sliceOf(context: RunContext) {

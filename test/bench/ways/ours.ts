@@ -1,5 +1,6 @@
 import { PgCluster } from 'nestjs-pg-mcp';
 import { READ, WRITE } from '../harness/schema.js';
+import { textsOf } from './texts.js';
 import type { Account, OpenWay, Target } from './way.js';
 
 const openWith =
@@ -38,9 +39,4 @@ function clusterOn({ primary, replicas, monitor, connections }: Target): PgClust
 
 function nested<T>(cluster: PgCluster, depth: number, work: () => T): T {
   return depth === 0 ? work() : cluster.useReplica(() => nested(cluster, depth - 1, work));
-}
-
-/** Texts that differ and do the same. */
-function textsOf({ texts = 1 }: Target): readonly string[] {
-  return Array.from({ length: texts }, (_, index) => (index === 0 ? READ : `${READ} AND id <> ${-index}`));
 }
