@@ -26,6 +26,14 @@ const WAYS = {
     label: 'nestjs-pg-mcp, in `useReplica`',
     load: async () => (await import('./ours.js')).openOursInScope,
   },
+  'least-pools': {
+    label: 'fewest under way by hand, a `pg.Pool` each',
+    load: async () => (await import('./least-outstanding.js')).openLeastOutstandingPools,
+  },
+  'least-ours': {
+    label: 'fewest under way by hand, a nestjs-pg-mcp each',
+    load: async () => (await import('./least-outstanding.js')).openLeastOutstandingOurs,
+  },
   pgpool: {
     label: '`pg.Pool`, through Pgpool-II',
     load: async () => (await import('./pg-pool.js')).openThroughProxy,
