@@ -60,8 +60,8 @@ export async function balancing(context: RunContext): Promise<Report> {
     onRound: context.onRound('balancing'),
   });
   const table = (reference: string, title: string) =>
-    compared(outcome, CALLERS, {
-      title: `One of two replicas ${DELAY_MS} ms slower, ${CALLERS} callers: ratios to ${title}`,
+    compared(outcome, [CALLERS], {
+      title: `One of two replicas ${DELAY_MS} ms slower: ratios to ${title}`,
       unit: 'reads/s',
       reference,
     });
