@@ -12,15 +12,22 @@ export interface Comparison {
   readonly notes?: readonly string[];
 }
 
-/** One row for each way at one level; ratios are of figures of the same round. */
-export function compared(outcome: Outcome, level: number, comparison: Comparison): Table {
-  const { title, unit, reference, notes = [] } = comparison;
+/** One row for each way at each level; ratios are of figures of the same round. */
+export function compared(outcome: Outcome, levels: readonly number[], comparison: Comparison): Table {
+  const { title, unit, notes = [] } = comparison;
+  const rows = levels.flatMap((level) => rowsAt(level, outcome, comparison));
+  const columns = ['', 'callers', unit, 'CPU µs', 'p50 ms', 'p99 ms', 'throughput ×', 'CPU ×', 'p99 ×'];
+  // A reason is too long for a column of figures.
+  const reasons = Object.entries(outcome.failures).map(([label, reason]) => `${label}: ${reason}`);
+  return { title, columns, rows, notes: [...notes, ...reasons] };
+}
+
+function rowsAt(level: number, outcome: Outcome, { reference }: Comparison): string[][] {
   const of = (name: string) =>
     outcome.samples.filter((sample) => sample.name === name && sample.level === level);
   const base = new Map(of(reference).map(({ round, figures }) => [round, figures]));
-  const rows = outcome.contestants.map(({ name, label }) => {
-    const failure = outcome.failures[label];
-    if (failure !== undefined) return [label, 'not measured'];
+  return outcome.contestants.map(({ name, label }) => {
+    if (label in outcome.failures) return [label, String(level), 'not measured'];
     const samples = of(name);
     const own = (key: keyof Figures, digits: number) =>
       written(
@@ -34,19 +41,14 @@ export function compared(outcome: Outcome, level: number, comparison: Comparison
       );
     return [
       label,
+      String(level),
       own('perSecond', 0),
       own('cpu', 0),
       own('p50', 2),
       own('p99', 2),
-      ratio('perSecond'),
-      ratio('cpu'),
-      ratio('p99'),
+      ...(['perSecond', 'cpu', 'p99'] as const).map((key) => (name === reference ? '1' : ratio(key))),
     ];
   });
-  const columns = ['', unit, 'CPU µs', 'p50 ms', 'p99 ms', 'throughput ×', 'CPU ×', 'p99 ×'];
-  // A reason is too long for a column of figures.
-  const reasons = Object.entries(outcome.failures).map(([label, reason]) => `${label}: ${reason}`);
-  return { title, columns, rows, notes: [...notes, ...reasons] };
 }
 
 export function divided(one: number | undefined, other: number | undefined): number | undefined {

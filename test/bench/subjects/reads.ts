@@ -1,8 +1,13 @@
 import { compared } from '../harness/comparison.js';
 import { hold, type Contestant, type Outcome } from '../harness/contest.js';
+import { describeError } from '../harness/describe-error.js';
+import { installPeers } from '../harness/peers.js';
+import { Pgbench } from '../harness/pgbench.js';
+import { Pgpool } from '../harness/pgpool.js';
 import { Servers } from '../harness/servers.js';
 import { WayProcesses, type WayPlan } from '../harness/way-contestant.js';
 import type { WayName } from '../ways/catalogue.js';
+import { faultsOf } from './faults.js';
 import type { Report, RunContext } from './subject.js';
 
 const CONNECTIONS = 10;
@@ -11,12 +16,22 @@ const ROUNDS = 7;
 const SLICE_MS = 400;
 const LEAD_MS = 60;
 const MAIN: readonly WayName[] = ['pool', 'prepared', 'pipelined', 'ours', 'ours-scope'];
-/** For each level, what the project asks of its own ways. */
-const ASKED = new Map([
-  [1, 'throughput ≥ 1.15, CPU ≤ 1.0, p99 ≤ 1.0'],
-  [16, 'throughput ≥ 2.0, CPU ≤ 0.65, p99 ≤ 0.9'],
-  [64, 'throughput ≥ 2.5, CPU ≤ 0.55, p99 ≤ 0.9'],
-]);
+const PEERS: readonly WayName[] = [
+  'postgres-js',
+  'drizzle',
+  'typeorm-raw',
+  'typeorm-repository',
+  'sequelize',
+  'prisma',
+];
+/** Nobody asks for their figures to the hundredth. */
+const PEERS_EVERY = 3;
+/** What the project asks of its own ways. */
+const ASKED = [
+  'asked of nestjs-pg-mcp with 1 caller: throughput ≥ 1.15, CPU ≤ 1.0, p99 ≤ 1.0',
+  'asked with 16 callers: throughput ≥ 2.0, CPU ≤ 0.65, p99 ≤ 0.9',
+  'asked with 64 callers: throughput ≥ 2.5, CPU ≤ 0.55, p99 ≤ 0.9',
+];
 
 /** One row by its key, of 100,000: over one replica, then over two. */
 export async function reads(context: RunContext): Promise<Report> {
@@ -24,60 +39,68 @@ export async function reads(context: RunContext): Promise<Report> {
   context.saw(await servers.version());
   const one = await oneReplica(servers, context);
   const two = await twoReplicas(servers, context);
-  const table = (outcome: Outcome, level: number, title: string, reference: string) =>
-    compared(outcome, level, {
-      title: `${title}, ${level} ${level === 1 ? 'caller' : 'callers'}`,
-      unit: 'reads/s',
-      reference,
-      notes: [`asked of nestjs-pg-mcp: ${ASKED.get(level)}`],
-    });
+  const table = (outcome: Outcome, title: string, reference: string, notes: readonly string[] = []) =>
+    compared(outcome, LEVELS, { title, unit: 'reads/s', reference, notes: [...ASKED, ...notes] });
   return {
     tables: [
-      ...LEVELS.map((level) => table(one, level, 'Point reads, one primary and one replica', 'pool')),
-      ...LEVELS.map((level) => table(two, level, 'Point reads, one primary and two replicas', 'pools')),
+      table(one, 'Point reads, one primary and one replica: ratios to `pg.Pool`', 'pool', one.notes),
+      table(two, 'Point reads, one primary and two replicas: ratios to round robin by hand', 'pools'),
     ],
     samples: [...one.samples, ...two.samples],
     faults: [one, two].flatMap(faultsOf),
   };
 }
 
-async function oneReplica(servers: Servers, context: RunContext): Promise<Outcome> {
-  await using processes = new WayProcesses();
+async function oneReplica(servers: Servers, context: RunContext): Promise<Outcome & Noted> {
   const target = servers.target(CONNECTIONS, 1);
-  const plans: WayPlan[] = MAIN.map((way) => ({ way, target }));
-  return await contest('one replica', await opened(processes, plans, context), context);
+  const [replica = target.primary] = target.replicas;
+  let missing: string | undefined;
+  await using pgpool = await Pgpool.start(target).catch((error: Error) => {
+    missing = error.message;
+    return undefined;
+  });
+  await using pgbench = await Pgbench.create(replica, CONNECTIONS);
+  await using processes = new WayProcesses();
+  const { peers, notes } = await peersFor(context);
+  const proxied = { ...target, ...(pgpool && { proxy: pgpool.address }) };
+  const plans: WayPlan[] = [
+    ...MAIN.map((way) => ({ way, target })),
+    { way: 'pgpool', target: proxied, every: PEERS_EVERY, missing },
+    ...peers.map((way) => ({ way, target, every: PEERS_EVERY })),
+  ];
+  const contestants = await processes.contestants(plans, sliceOf(context));
+  const outcome = await contest('one replica', [...contestants, pgbench.contestant(PEERS_EVERY)], context);
+  return { ...outcome, notes };
+}
+
+interface Noted {
+  readonly notes: readonly string[];
+}
+
+async function peersFor({ bare, progress }: RunContext): Promise<Noted & { peers: readonly WayName[] }> {
+  if (bare) return { peers: [], notes: ['the peers were left out'] };
+  try {
+    await installPeers(progress);
+    return { peers: PEERS, notes: [] };
+  } catch (error) {
+    const reason = describeError(error);
+    progress(reason);
+    return { peers: [], notes: [reason] };
+  }
 }
 
 async function twoReplicas(servers: Servers, context: RunContext): Promise<Outcome> {
   await using processes = new WayProcesses();
   const target = servers.target(CONNECTIONS, 2);
   const plans = (['pools', 'ours', 'ours-scope'] as const).map((way) => ({ way, target }));
-  return await contest('two replicas', await opened(processes, plans, context), context);
+  return await contest('two replicas', await processes.contestants(plans, sliceOf(context)), context);
 }
 
-async function opened(
-  processes: WayProcesses,
-  plans: readonly WayPlan[],
-  context: RunContext,
-): Promise<Contestant[]> {
-  const slice = { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
-  const contestants: Contestant[] = [];
-  for (const plan of plans) contestants.push(await processes.contestant(plan, slice));
-  return contestants;
+function sliceOf(context: RunContext) {
+  return { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
 }
 
 function contest(what: string, contestants: Contestant[], context: RunContext): Promise<Outcome> {
   const rounds = context.rounds(ROUNDS);
-  return hold({
-    contestants,
-    levels: LEVELS,
-    rounds,
-    onRound: context.onRound(`reads, ${what}`),
-  });
-}
-
-function faultsOf({ contestants, failures }: Outcome): string[] {
-  return contestants
-    .filter(({ name }) => name.startsWith('ours'))
-    .flatMap(({ label }) => (failures[label] === undefined ? [] : [`${label}: ${failures[label]}`]));
+  return hold({ contestants, levels: LEVELS, rounds, onRound: context.onRound(`reads, ${what}`) });
 }

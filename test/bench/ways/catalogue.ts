@@ -26,6 +26,42 @@ const WAYS = {
     label: 'nestjs-pg-mcp, in `useReplica`',
     load: async () => (await import('./ours.js')).openOursInScope,
   },
+  'least-pools': {
+    label: 'fewest under way by hand, a `pg.Pool` each',
+    load: async () => (await import('./least-outstanding.js')).openLeastOutstandingPools,
+  },
+  'least-ours': {
+    label: 'fewest under way by hand, a nestjs-pg-mcp each',
+    load: async () => (await import('./least-outstanding.js')).openLeastOutstandingOurs,
+  },
+  pgpool: {
+    label: '`pg.Pool`, through Pgpool-II',
+    load: async () => (await import('./pg-pool.js')).openThroughProxy,
+  },
+  'postgres-js': {
+    label: '`postgres`, to the replica',
+    load: async () => (await import('./peers/postgres-js.js')).openPostgresJs,
+  },
+  'typeorm-raw': {
+    label: 'TypeORM `replication`, raw',
+    load: async () => (await import('./peers/typeorm.js')).openTypeOrmRaw,
+  },
+  'typeorm-repository': {
+    label: 'TypeORM `replication`, repository',
+    load: async () => (await import('./peers/typeorm.js')).openTypeOrmRepository,
+  },
+  drizzle: {
+    label: 'Drizzle `withReplicas`',
+    load: async () => (await import('./peers/drizzle.js')).openDrizzle,
+  },
+  sequelize: {
+    label: 'Sequelize `replication`, raw',
+    load: async () => (await import('./peers/sequelize.js')).openSequelize,
+  },
+  prisma: {
+    label: 'Prisma, read replicas extension',
+    load: async () => (await import('./peers/prisma.js')).openPrisma,
+  },
 } satisfies Record<string, WayEntry>;
 
 export type WayName = keyof typeof WAYS;

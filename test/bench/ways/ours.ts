@@ -1,5 +1,6 @@
 import { PgCluster } from 'nestjs-pg-mcp';
 import { READ, WRITE } from '../harness/schema.js';
+import { textsOf } from './texts.js';
 import type { Account, OpenWay, Target } from './way.js';
 
 const openWith =
@@ -28,19 +29,17 @@ export const openOurs = openWith(0);
 /** In a replica scope, as under `@UseReplica()`. */
 export const openOursInScope = openWith(1);
 
-function clusterOn({ primary, replicas, monitor, connections }: Target): PgCluster {
+function clusterOn({ primary, replicas, monitor, connections, balance }: Target): PgCluster {
   return PgCluster.fromConfig(
     { masters: [primary], replicas: [...replicas], monitor },
     // As in the other ways: no connection is closed between two slices.
-    { connectionPool: { maxConnections: connections, idleTimeout: '1h' } },
+    {
+      connectionPool: { maxConnections: connections, idleTimeout: '1h' },
+      ...(balance && { routing: { balance } }),
+    },
   );
 }
 
 function nested<T>(cluster: PgCluster, depth: number, work: () => T): T {
   return depth === 0 ? work() : cluster.useReplica(() => nested(cluster, depth - 1, work));
-}
-
-/** Texts that differ and do the same. */
-function textsOf({ texts = 1 }: Target): readonly string[] {
-  return Array.from({ length: texts }, (_, index) => (index === 0 ? READ : `${READ} AND id <> ${-index}`));
 }

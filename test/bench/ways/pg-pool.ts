@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { READ, WRITE } from '../harness/schema.js';
+import { textsOf } from './texts.js';
 import { firstReplica, type Account, type NodeAddress, type OpenWay, type Target, type Way } from './way.js';
 
 const { Pool } = pg;
@@ -8,11 +9,13 @@ const { Pool } = pg;
 const poolTo = (node: NodeAddress, { connections }: Target) =>
   new Pool({ ...node, max: connections, idleTimeoutMillis: 0 });
 
-const reader = (pool: pg.Pool, name?: string) => async (id: number) => {
-  const { rows } = await pool.query<Account>(
-    name ? { name, text: READ, values: [id] } : { text: READ, values: [id] },
-  );
-  return rows[0];
+const reader = (pool: pg.Pool, name?: string, texts: readonly string[] = [READ]) => {
+  let turn = 0;
+  return async (id: number) => {
+    const text = texts[turn++ % texts.length] ?? READ;
+    const { rows } = await pool.query<Account>(name ? { name, text, values: [id] } : { text, values: [id] });
+    return rows[0];
+  };
 };
 
 const openWith =
@@ -20,7 +23,7 @@ const openWith =
   async (target) => {
     const [reads, writes] = [poolTo(firstReplica(target), target), poolTo(target.primary, target)];
     return {
-      read: reader(reads, name),
+      read: reader(reads, name, textsOf(target)),
       write: async (account) => {
         await writes.query({ ...(name && { name }), text: WRITE, values: [account, 'a note'] });
       },

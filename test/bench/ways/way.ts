@@ -7,6 +7,8 @@ export interface NodeAddress {
   readonly database: string;
 }
 
+export type Balance = 'least-loaded' | 'random' | 'round-robin';
+
 /** What a way is opened on. */
 export interface Target {
   readonly primary: NodeAddress;
@@ -20,6 +22,8 @@ export interface Target {
   readonly texts?: number;
   /** How many scopes the reads are nested in. */
   readonly depth?: number;
+  /** How ours chooses one of several replicas; its default unless given. */
+  readonly balance?: Balance;
 }
 
 export interface Account {
