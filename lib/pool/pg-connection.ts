@@ -29,6 +29,11 @@ const DROPS_PREPARED = /^(DEALLOCATE|DISCARD)$/;
 /** `invalid_sql_statement_name` and `duplicate_prepared_statement`. */
 const [UNKNOWN_PREPARED, KNOWN_PREPARED] = ['26000', '42P05'];
 const PREPARED = new Set([UNKNOWN_PREPARED, KNOWN_PREPARED]);
+/**
+ * `datatype_mismatch` and `undefined_function`: the types of parameters stay those of when it was prepared, also when
+ * the columns that they are for have got others.
+ */
+const OF_TYPES = new Set(['42804', '42883']);
 
 /** What of `pg` its types leave out. */
 interface Internals {
@@ -191,9 +196,9 @@ export class PgConnection implements DriverConnection {
       const explained = this.#explain(error);
       this.#afterError(error, () => {
         this.#inFlight--;
-        const isStale = mayRepeat && !this.#lost && this.#isStale(name, statement.text, error);
+        const isStale = this.#isStale(name, statement.text, error);
         // Without a name: behind a proxy the next one could be gone as well.
-        if (isStale) this.#send(statement, undefined, false, answered);
+        if (isStale && mayRepeat && !this.#lost) this.#send(statement, undefined, false, answered);
         else answered(explained);
       });
     });
@@ -225,10 +230,14 @@ export class PgConnection implements DriverConnection {
   /** Whether it failed since what is prepared does not serve any more; if so it will be prepared anew. */
   #isStale(name: string | undefined, text: string, error: unknown): boolean {
     if (name === undefined || !(error instanceof pg.DatabaseError)) return false;
-    const isGone = error.code === UNKNOWN_PREPARED && this.#line.prepared.textOf(name) !== undefined;
-    if (isGone || error.code === KNOWN_PREPARED) this.#texts?.lostPrepared(this.#node);
+    const { code = '', routine, where } = error;
+    const isPrepared = this.#line.prepared.textOf(name) !== undefined;
+    if (code === KNOWN_PREPARED || (code === UNKNOWN_PREPARED && isPrepared))
+      this.#texts?.lostPrepared(this.#node);
+    // Before anything runs there is no context to tell of.
+    const hasOtherTypes = OF_TYPES.has(code) && where === undefined && isPrepared;
     // A definition has changed (source, plancache.c); or it never came to be, since the first to prepare it failed.
-    const isStale = error.routine === 'RevalidateCachedQuery' || PREPARED.has(error.code ?? '');
+    const isStale = routine === 'RevalidateCachedQuery' || PREPARED.has(code) || hasOtherTypes;
     if (isStale) this.#line.prepared.renew(text, name);
     return isStale;
   }

@@ -397,7 +397,45 @@ describe('a definition that changes', () => {
     await expect(connection.query(TEXT, [1])).rejects.toMatchObject({ code: '0A000' });
     expect(connection.transactionStatus).toBe('E');
     await connection.query('ROLLBACK');
+    await connection.query('BEGIN');
     expect(await rowsOf(connection.query(TEXT, [1]))).toEqual([{ id: 1, value: '10' }]);
+    await connection.query('COMMIT');
+    expect(await rowsOf(connection.query(TEXT, [1]))).toEqual([{ id: 1, value: '10' }]);
+  });
+});
+
+describe('a parameter whose column has another type now', () => {
+  const INSERT = 'INSERT INTO retyped (value) VALUES ($1)';
+  const FIND = 'SELECT value FROM retyped WHERE value = $1';
+
+  test.each([
+    ['a write', INSERT, [2], [{ value: 1 }, { value: 2 }]],
+    ['a read', FIND, [1], [{ value: 1 }]],
+  ])('%s runs again, and later goes by what is prepared anew', async (_, text, values, rows) => {
+    const connection = await open();
+    await onServer('DROP TABLE IF EXISTS retyped');
+    await connection.query('CREATE TABLE retyped (value text)');
+    for (let use = 0; use < 3; use++) await connection.query(text, ['1']);
+    await onServer(
+      'DROP TABLE retyped; CREATE TABLE retyped (value int); INSERT INTO retyped VALUES (1); GRANT ALL ON retyped TO PUBLIC',
+    );
+    await connection.query(text, values);
+    const found = await rowsOf(connection.query('SELECT value FROM retyped ORDER BY value'));
+    expect(found.slice(0, rows.length)).toEqual(rows);
+    await connection.query('BEGIN');
+    await connection.query(text, values);
+    await connection.query('COMMIT');
+    expect(await preparedOn(connection)).toContain(text);
+  });
+
+  test('what a function says while it runs is no such error', async () => {
+    const connection = await open();
+    await connection.query('CREATE SEQUENCE IF NOT EXISTS runs');
+    await connection.query(`CREATE OR REPLACE FUNCTION fails(a int) RETURNS int LANGUAGE plpgsql AS $$
+      BEGIN PERFORM nextval('runs'); RAISE datatype_mismatch; END $$`);
+    const run = () => connection.query('SELECT fails($1)', [1]);
+    for (let use = 0; use < 4; use++) await expect(run()).rejects.toMatchObject({ code: '42804' });
+    expect(await rowsOf(connection.query('SELECT last_value::int AS runs FROM runs'))).toEqual([{ runs: 4 }]);
   });
 });
 
