@@ -2,6 +2,7 @@ import type { NodeLoads } from '../balancing/node-loads.js';
 import { patiently, type Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
+import type { KnownText } from '../pool/known-texts.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { SharedConnection } from '../pool/shared-connection.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
@@ -177,9 +178,9 @@ export class ConnectionFinder {
   }
 
   /** A connection that the call shares with others; undefined where there is none to share. */
-  takeShared(chosen: Chosen, demand: Demand, ordeal: Ordeal): SharedConnection | undefined {
+  takeShared(chosen: Chosen, demand: Demand, ordeal: Ordeal, known: KnownText): SharedConnection | undefined {
     const { shared } = this.poolOf(chosen.node.name);
-    const connection = shared.take();
+    const connection = shared.take(known);
     if (!connection) return undefined;
     if (!this.#accept(demand, chosen, connection.pooled, ordeal)) {
       shared.putBack(connection);

@@ -70,7 +70,8 @@ export class Dispatcher {
     // Callbacks all the way: this promise is the only one that a call costs.
     return new Promise((settle) => {
       const attempt = { demand, statement, known, ordeal, chosen, settle };
-      const shared = known?.isSlow === false ? this.#finder.takeShared(chosen, demand, ordeal) : undefined;
+      const shared =
+        known?.isSlow === false ? this.#finder.takeShared(chosen, demand, ordeal, known) : undefined;
       if (known && shared) this.#share(attempt, known, shared);
       else this.#waitForOne(attempt);
     });

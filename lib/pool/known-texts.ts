@@ -5,6 +5,8 @@ import { TextCache, type CacheLimits } from '../text-cache.js';
 const SLOW_MS = 5;
 /** On average, once it is known as slow: a text at the border does not change lanes with each call. */
 const QUICK_AGAIN_MS = SLOW_MS / 2;
+/** One that takes less, on average, is over before another connection would have been read from. */
+const QUICK_MS = 0.5;
 /** One call counts as so much at most: a stall of this process makes no text a slow one. */
 const MOST_AT_ONCE_MS = 4 * SLOW_MS;
 /** The share of one call in the average. */
@@ -28,6 +30,11 @@ export class KnownText {
   /** It keeps others from their answers: it gets a connection to itself. */
   get isSlow(): boolean {
     return this.#isSlow;
+  }
+
+  /** It has come before, and was over so soon that some may well go behind each other. */
+  get isQuick(): boolean {
+    return this.#uses > 1 && this.#averageMs < QUICK_MS;
   }
 
   /** It pays to prepare it. */

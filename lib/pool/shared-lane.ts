@@ -7,6 +7,8 @@ import { SharedConnection } from './shared-connection.js';
 /** Beyond that more connections add nothing but work for the server; and half of a pool is for those who need one alone. */
 const MOST_CONNECTIONS = 4;
 const MOST_IN_FLIGHT = 256;
+/** Quick calls go together until so many are on each connection: one write and one answer for all of them costs less. */
+const TOGETHER = 4;
 
 const TICK_MS = 10;
 /** The oldest call may see so many ticks beyond a round trip, and its share of the longest statement. */
@@ -69,9 +71,10 @@ export class SharedLane {
   }
 
   /** The connection for one call, to be used at once or given to `putBack`; undefined where there is none to share. */
-  take(): SharedConnection | undefined {
+  take(known: KnownText): SharedConnection | undefined {
     const least = this.#leastBusy();
-    if (least?.inFlight === 0 || this.#connections.length >= this.#most) return bounded(least);
+    const enough = known.isQuick ? TOGETHER : 1;
+    if (this.#connections.length >= this.#most || (least && least.inFlight < enough)) return bounded(least);
     if (this.#host.pending > 0) return bounded(least);
     const idle = this.#host.takeIdle();
     if (idle) return this.#add(idle);

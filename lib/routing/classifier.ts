@@ -13,13 +13,13 @@ export interface ClassifierOptions {
   readonly safeFunctions?: readonly string[];
   /** On a replica statements run as another account, which may see other rows. */
   readonly accountsDiffer?: boolean;
-  /** Unless given, 5,000 texts and 8 MiB. */
+  /** Unless given, 20,000 texts and 16 MiB. */
   readonly cache?: CacheLimits;
 }
 
 /** Texts beyond, in UTF-16 units, are not parsed. */
 const LONGEST = 65_536;
-const CACHE: CacheLimits = { entries: 5_000, bytes: 8 * 1024 * 1024 };
+const CACHE: CacheLimits = { entries: 20_000, bytes: 16 * 1024 * 1024 };
 
 /** Says of a statement's text whether a replica may run it, by PostgreSQL's parser and the database's catalog. */
 export class Classifier {

@@ -44,14 +44,25 @@ class Lane {
   }
 
   /** Sends one more call; undefined where there is no connection to share. */
-  tryAsk(): Asked | undefined {
-    const on = this.under.pool.shared.take();
-    return on && this.askOn(on);
+  tryAsk(known = this.#next()): Asked | undefined {
+    const on = this.under.pool.shared.take(known);
+    return on && this.askOn(on, known);
   }
 
-  askOn(on: SharedConnection): Asked {
-    const text = `read ${++this.#count}`;
-    const known = new KnownText(text);
+  #next(): KnownText {
+    return new KnownText(`read ${++this.#count}`);
+  }
+
+  /** Of a text that has come before. */
+  askAgain(tookMs: number): Asked {
+    const known = this.#next();
+    for (let use = 0; use < 2; use++) known.used();
+    known.took(tookMs);
+    return sure(this.tryAsk(known), 'a connection to share');
+  }
+
+  askOn(on: SharedConnection, known = this.#next()): Asked {
+    const { text } = known;
     const asked: Asked = { text, known, on, connection: fakeOf(on.pooled), told: 0 };
     on.run({ text }, known, (error, result) => {
       asked.told++;
@@ -95,6 +106,22 @@ describe('a call', () => {
     expect(lane.under.pool.shared.inFlight).toBe(8);
   });
 
+  test('that was quick before goes with others, up to four on each connection', async () => {
+    const lane = await Lane.of(4);
+    const quick = Array.from({ length: 16 }, () => lane.askAgain(0.2));
+    const ids = idsOf(quick);
+    expect(Array.from({ length: 4 }, (_, i) => new Set(ids.slice(4 * i, 4 * i + 4)).size)).toEqual([
+      1, 1, 1, 1,
+    ]);
+    expect(new Set(ids).size).toBe(4);
+  });
+
+  test('that was not so quick, or is new, gets a connection without others while there is one', async () => {
+    const lane = await Lane.of(4);
+    const asked = [lane.askAgain(20), lane.askAgain(20), lane.ask(), lane.ask()];
+    expect(new Set(idsOf(asked)).size).toBe(4);
+  });
+
   test.each([
     [1, 0],
     [2, 1],
@@ -126,10 +153,10 @@ describe('a call', () => {
   test('that is not sent after all gives its connection back', async () => {
     const lane = await Lane.of(1);
     const { pool } = lane.under;
-    pool.shared.putBack(sure(pool.shared.take()));
+    pool.shared.putBack(sure(pool.shared.take(new KnownText('read'))));
     expect([pool.shared.size, pool.counts.idle]).toEqual([0, 1]);
     const asked = lane.ask();
-    pool.shared.putBack(sure(pool.shared.take()));
+    pool.shared.putBack(sure(pool.shared.take(new KnownText('read'))));
     expect(pool.shared.size).toBe(1);
     await lane.answer(asked);
     expect([isAnswered(asked), pool.counts.idle]).toEqual([true, 1 + (pool.counts.total - 1)]);
