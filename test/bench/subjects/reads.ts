@@ -13,7 +13,7 @@ import type { Report, RunContext } from './subject.js';
 const CONNECTIONS = 10;
 const LEVELS = [1, 16, 64];
 const ROUNDS = 7;
-const SLICE_MS = 400;
+const SLICE_MS = 300;
 const LEAD_MS = 60;
 const MAIN: readonly WayName[] = ['pool', 'prepared', 'pipelined', 'ours', 'ours-scope'];
 const PEERS: readonly WayName[] = [
