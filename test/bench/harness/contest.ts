@@ -3,6 +3,7 @@ import type { Figures } from './figures.js';
 
 /** A client is compiled by its engine as it runs. */
 const WARM_UPS = 2;
+const LONGEST_REASON = 300;
 
 /** Whatever can be measured in turns with others. */
 export interface Contestant {
@@ -55,7 +56,7 @@ export async function hold({ contestants, levels, rounds, onRound }: Contest): P
           if (round >= 0) samples.push({ name, level, round, figures });
         } catch (error) {
           // Of a way that fails once, the figures would be of something else.
-          failures[label] = error instanceof Error ? error.message : String(error);
+          failures[label] = inOneLine(error);
         }
       }
     }
@@ -65,6 +66,12 @@ export async function hold({ contestants, levels, rounds, onRound }: Contest): P
   function hasFailed(name: string): boolean {
     return contestants.some((each) => each.name === name && each.label in failures);
   }
+}
+
+/** A line below a table. */
+function inOneLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s+/g, ' ').slice(0, LONGEST_REASON);
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {

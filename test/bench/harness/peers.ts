@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const PATIENCE_MS = 180_000;
-const STDERR_SHOWN = 500;
 
 /** Where the peers' package and lockfile are; this file runs from `dist-bench/`. */
 export const PEERS = fileURLToPath(new URL('../../../test/bench/peers/', import.meta.url));
@@ -20,7 +19,7 @@ export function loadPeer(name: string): unknown {
 /**
  * Installs what the locked peers lack. No scripts of theirs run: what they would fetch is not needed here.
  *
- * @throws Error with the end of what npm said.
+ * @throws Error with npm's code.
  */
 export async function installPeers(progress: (text: string) => void): Promise<void> {
   if (await areInstalled()) return;
@@ -32,12 +31,9 @@ export async function installPeers(progress: (text: string) => void): Promise<vo
     });
   } catch (error) {
     const { stderr = '' } = error as { stderr?: string };
-    throw new Error(
-      `the peers could not be installed: ${stderr.slice(-STDERR_SHOWN).trim() || String(error)}`,
-      {
-        cause: error,
-      },
-    );
+    // The rest names hosts and folders, and the tables may be published.
+    const reason = /^npm error code (\S+)/m.exec(stderr)?.[1] ?? (error as NodeJS.ErrnoException).code;
+    throw new Error(`the peers could not be installed: npm ci failed with ${reason}`, { cause: error });
   }
 }
 

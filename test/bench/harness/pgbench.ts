@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { NodeAddress } from '../ways/way.js';
@@ -8,6 +8,7 @@ import type { Contestant } from './contest.js';
 import type { Figures } from './figures.js';
 import { findProgram } from './program.js';
 import { READ, ROWS } from './schema.js';
+import { TempFolder } from './temp-folder.js';
 
 /** The least that pgbench takes. */
 const SECONDS = 1;
@@ -16,18 +17,18 @@ const SCRIPT = `\\set id random(1, ${ROWS})\n${READ.replace('$1', ':id')};\n`;
 /** What the server gives to PostgreSQL's own client, written in C: the limit. */
 export class Pgbench implements AsyncDisposable {
   readonly #node: NodeAddress;
-  readonly #folder: string;
+  readonly #folder: TempFolder;
   readonly #connections: number;
 
-  private constructor(node: NodeAddress, folder: string, connections: number) {
+  private constructor(node: NodeAddress, folder: TempFolder, connections: number) {
     this.#node = node;
     this.#folder = folder;
     this.#connections = connections;
   }
 
   static async create(node: NodeAddress, connections: number): Promise<Pgbench> {
-    const folder = await mkdtemp(join(tmpdir(), 'bench-pgbench-'));
-    await writeFile(join(folder, 'read.sql'), SCRIPT);
+    const folder = await TempFolder.create('pgbench');
+    await writeFile(join(folder.path, 'read.sql'), SCRIPT);
     return new Pgbench(node, folder, connections);
   }
 
@@ -37,15 +38,15 @@ export class Pgbench implements AsyncDisposable {
     return { name: 'pgbench', label, every, measure: (callers) => this.#measure(callers) };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#folder[Symbol.asyncDispose]();
   }
 
   async #measure(callers: number): Promise<Figures> {
     const clients = Math.min(callers, this.#connections);
     const threads = Math.min(clients, availableParallelism());
     const { host, port, user, password, database } = this.#node;
-    const script = join(this.#folder, 'read.sql');
+    const script = join(this.#folder.path, 'read.sql');
     const numbers = { '-c': clients, '-j': threads, '-T': SECONDS, '-p': port };
     const counts = Object.entries(numbers).flatMap(([flag, value]) => [flag, String(value)]);
     const { stdout } = await promisify(execFile)(

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { NodeAddress, Target } from '../ways/way.js';
 import { findProgram, freePort } from './program.js';
+import { TempFolder } from './temp-folder.js';
 import { until } from './until.js';
 
 const STDERR_SHOWN = 500;
@@ -14,16 +14,16 @@ const HOST = '127.0.0.1';
 /** Pgpool-II before a primary and its replicas: reads go to the replicas. Its files are in a temporary folder. */
 export class Pgpool implements AsyncDisposable {
   readonly address: NodeAddress;
-  readonly #folder: string;
+  readonly #folder: TempFolder;
   readonly #child: ChildProcess;
   readonly #kill = () => void this.#child.kill('SIGINT');
   #stderr = '';
 
-  private constructor(program: string, folder: string, address: NodeAddress) {
+  private constructor(program: string, folder: TempFolder, address: NodeAddress) {
     this.address = address;
     this.#folder = folder;
     const files = ['-f', 'pgpool.conf', '-F', 'pcp.conf', '-a', 'pool_hba.conf'];
-    this.#child = spawn(program, ['-n', ...files], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child = spawn(program, ['-n', ...files], { cwd: folder.path, stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_SHOWN);
     });
@@ -33,12 +33,12 @@ export class Pgpool implements AsyncDisposable {
   /** @throws Error that says why there is none: not installed, or what it said as it ended. */
   static async start(target: Target): Promise<Pgpool> {
     const program = findProgram('pgpool');
-    const folder = await mkdtemp(join(tmpdir(), 'bench-pgpool-'));
+    const folder = await TempFolder.create('pgpool');
     const [port, pcpPort] = [await freePort(), await freePort()];
     const { user, password } = target.primary;
-    await writeFile(join(folder, 'pgpool.conf'), settings(target, folder, port, pcpPort));
-    await writeFile(join(folder, 'pool_passwd'), `${user}:TEXT${password}\n`, { mode: 0o600 });
-    for (const name of ['pcp.conf', 'pool_hba.conf']) await writeFile(join(folder, name), '');
+    await writeFile(join(folder.path, 'pgpool.conf'), settings(target, folder.path, port, pcpPort));
+    await writeFile(join(folder.path, 'pool_passwd'), `${user}:TEXT${password}\n`, { mode: 0o600 });
+    for (const name of ['pcp.conf', 'pool_hba.conf']) await writeFile(join(folder.path, name), '');
     const pgpool = new Pgpool(program, folder, { ...target.primary, name: 'pgpool', host: HOST, port });
     try {
       await until('Pgpool-II answers', () => pgpool.#answers());
@@ -57,7 +57,7 @@ export class Pgpool implements AsyncDisposable {
       this.#kill();
       await ended;
     }
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.#folder[Symbol.asyncDispose]();
   }
 
   get #hasEnded(): boolean {

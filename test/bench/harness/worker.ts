@@ -1,7 +1,6 @@
 import { seeded } from '../../support/seeded.js';
 import { findWay } from '../ways/catalogue.js';
 import type { Way } from '../ways/way.js';
-import { describeError } from './describe-error.js';
 import type { Answer, Order } from './protocol.js';
 import { runSlice } from './slice.js';
 
@@ -25,9 +24,18 @@ async function obey(order: Order): Promise<Answer> {
 
 process.on('message', (order: Order) => {
   void obey(order)
-    .catch((error: unknown): Answer => ({ kind: 'failed', error: describeError(error) }))
+    .catch((error: unknown): Answer => ({ kind: 'failed', error: describe(error) }))
     .then((answer) => process.send?.(answer));
 });
 
 // The parent is gone, or has had this way's last answer.
 process.on('disconnect', () => process.exit());
+
+function describe(error: unknown): string {
+  const causes: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const inner = at instanceof AggregateError ? at.errors.map(String).join('; ') : '';
+    causes.push([at.message, inner].filter(Boolean).join(': ') || at.name);
+  }
+  return causes.length > 0 ? causes.join(' ← ') : String(error);
+}

@@ -21,6 +21,8 @@ interface Growth {
   readonly title: string;
   readonly ways: readonly WayName[];
   readonly sizes: readonly number[];
+  /** What to know of its figures. */
+  readonly notes?: readonly string[];
   target?(size: number): Partial<Target>;
   callers?(size: number): number;
 }
@@ -34,12 +36,14 @@ export async function growth(context: RunContext): Promise<Report> {
       title: 'Nodes, the primary among them',
       ways: ['ours', 'pipelined'],
       sizes: [1, 2, 4, MOST_NODES],
+      notes: [`${CALLERS} callers each time: over more nodes, a packet has fewer of their reads`],
       target: (nodes) => servers.target(CONNECTIONS, nodes - 1),
     },
     {
       title: 'Distinct texts',
       ways: ['ours', 'pool'],
       sizes: [10, 100, 1_000, 10_000],
+      notes: ['in turn: a cache that is smaller than their number never has the next one'],
       target: (texts) => ({ texts }),
     },
     { title: 'Callers', ways: ['ours', 'pool'], sizes: [1, 10, 100, 1_000], callers: (callers) => callers },
@@ -93,8 +97,9 @@ async function measure(growth: Growth, target: Target, context: RunContext): Pro
   const rounds = context.rounds(ROUNDS);
   const onRound = context.onRound(`growth, ${title.toLowerCase()}`);
   const outcome: Outcome = await hold({ contestants, levels: [CALLERS], rounds, onRound });
+  const table = growthTable(`Growth: ${title.toLowerCase()}`, all, outcome);
   return {
-    tables: [growthTable(`Growth: ${title.toLowerCase()}`, all, outcome)],
+    tables: [{ ...table, notes: [...(growth.notes ?? []), ...table.notes] }],
     samples: outcome.samples,
     faults: faultsOf(outcome),
   };

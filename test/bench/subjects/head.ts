@@ -12,7 +12,7 @@ import type { Report, RunContext } from './subject.js';
 
 const CONNECTIONS = 10;
 const CALLERS = 64;
-const ROUNDS = 6;
+const ROUNDS = 5;
 const LEAD_MS = 100;
 const HELD_MS = 1_000;
 /** Some are left to be answered when the lock has gone. */

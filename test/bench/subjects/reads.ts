@@ -1,6 +1,5 @@
 import { compared } from '../harness/comparison.js';
 import { hold, type Contestant, type Outcome } from '../harness/contest.js';
-import { describeError } from '../harness/describe-error.js';
 import { installPeers } from '../harness/peers.js';
 import { Pgbench } from '../harness/pgbench.js';
 import { Pgpool } from '../harness/pgpool.js';
@@ -13,7 +12,7 @@ import type { Report, RunContext } from './subject.js';
 const CONNECTIONS = 10;
 const LEVELS = [1, 16, 64];
 const ROUNDS = 7;
-const SLICE_MS = 400;
+const SLICE_MS = 300;
 const LEAD_MS = 60;
 const MAIN: readonly WayName[] = ['pool', 'prepared', 'pipelined', 'ours', 'ours-scope'];
 const PEERS: readonly WayName[] = [
@@ -83,7 +82,7 @@ async function peersFor({ bare, progress }: RunContext): Promise<Noted & { peers
     await installPeers(progress);
     return { peers: PEERS, notes: [] };
   } catch (error) {
-    const reason = describeError(error);
+    const reason = error instanceof Error ? error.message : String(error);
     progress(reason);
     return { peers: [], notes: [reason] };
   }
