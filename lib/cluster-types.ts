@@ -3,12 +3,15 @@ import type { Clock } from './clock.js';
 import type { ClusterStatus } from './execution/status.js';
 import type { Tally } from './execution/tally.js';
 import type { Driver } from './pool/driver.js';
+import type { FailoverEvent } from './failover-event.js';
 import type { NodePool } from './pool/node-pool.js';
 import type { NodeChange } from './topology/changes.js';
 
 export interface ClusterEvents {
   /** A node changed its role or health, or began or ceased to lag. */
   topology: [event: { readonly changes: readonly NodeChange[]; readonly status: ClusterStatus }];
+  /** One step of a failover or switchover, or something else an operator should know of it. */
+  failover: [event: FailoverEvent];
 }
 
 /** What a cluster is built from, beside its settings; tests put their own in. */

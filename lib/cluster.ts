@@ -14,6 +14,7 @@ import { checkReplicaOptions } from './execution/demands.js';
 import { assembleExecution } from './execution/assemble.js';
 import { detached } from './execution/detached.js';
 import { judgeHealth, type ClusterHealth } from './execution/health.js';
+import { createFailover } from './execution/create-failover.js';
 import { createPools, followTopology, monitorConnectOptions } from './execution/pools.js';
 import { explainRoute, type RouteExplanation } from './execution/route-explanation.js';
 import type { Sessions } from './execution/sessions.js';
@@ -49,10 +50,11 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly #clock: Clock;
   readonly #monitor: Monitor;
   readonly #pools: ReadonlyMap<string, NodePool>;
+  readonly #failover: ReturnType<typeof createFailover>;
   readonly #tally = new Tally();
   readonly #execution: ReturnType<typeof assembleExecution>;
   readonly #bulk: Bulk;
-  readonly #events = new EventEmitter<ClusterEvents>();
+  readonly #events = new EventEmitter();
   #state: ClusterState = 'new';
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -74,6 +76,15 @@ export class PgCluster implements Queryable, AsyncDisposable {
       random,
       connectOptions: (node) => monitorConnectOptions(node, settings),
       onChange: (next, previous) => this.#changed(next, previous),
+    });
+    this.#failover = createFailover({
+      cluster: name,
+      settings,
+      clock,
+      random,
+      driver,
+      monitor: this.#monitor,
+      emit: (event) => this.#execution.calls.outside(() => this.#events.emit('failover', event)),
     });
     const [monitor, pools, tally] = [this.#monitor, this.#pools, this.#tally];
     this.#execution = assembleExecution({ settings, clock, random, monitor, pools, tally, texts });
@@ -115,6 +126,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   /** Shutdown begins: health turns to `down` and probing stops; calls go on until `close`. */
   async startDraining(): Promise<void> {
     if (this.#state === 'ready') this.#state = 'draining';
+    await this.#failover.stop();
     await this.#monitor.stop();
   }
 
@@ -292,12 +304,12 @@ export class PgCluster implements Queryable, AsyncDisposable {
   }
 
   on<E extends keyof ClusterEvents>(event: E, listener: (...args: ClusterEvents[E]) => void): this {
-    this.#events.on<keyof ClusterEvents>(event, listener);
+    this.#events.on(event, listener as (...args: unknown[]) => void);
     return this;
   }
 
   off<E extends keyof ClusterEvents>(event: E, listener: (...args: ClusterEvents[E]) => void): this {
-    this.#events.off<keyof ClusterEvents>(event, listener);
+    this.#events.off(event, listener as (...args: unknown[]) => void);
     return this;
   }
 
@@ -318,6 +330,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
         refuseWhenClosed: () => this.#refuseWhenClosed(),
       });
       await this.#execution.classes.start();
+      await this.#failover.start();
       this.#refuseWhenClosed();
     } catch (error) {
       await this.close();
@@ -334,6 +347,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
     this.#state = 'closed';
     this.#execution.classes.stop();
     this.#execution.dispatcher.close();
+    await this.#failover.stop();
     await this.#monitor.stop();
     const { drainTimeoutMs } = this.#settings.shutdown;
     await Promise.all([...this.#pools.values()].map((pool) => pool.close(drainTimeoutMs)));
@@ -341,6 +355,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
 
   #changed(next: Topology, previous: Topology): void {
     followTopology(this.#pools, next, previous);
+    this.#failover.changed(next, previous);
     const changes = changesBetween(previous, next);
     if (changes.length === 0) return;
     try {

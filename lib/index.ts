@@ -19,6 +19,7 @@ export {
   type PgMcpErrorCode,
   type PoolCounts,
 } from './errors.js';
+export type { FailoverCallback, FailoverEvent, FailoverStep } from './failover-event.js';
 export type { ClusterHealth } from './execution/health.js';
 export type { RouteExplanation } from './execution/route-explanation.js';
 export type { Sessions } from './execution/sessions.js';

@@ -14,7 +14,8 @@ export function crossChecks(value: unknown, report: Report): void {
   const fault = (path: Path, message: string) =>
     report.addIssue({ code: 'custom', path: [...path], message });
   checkPool(value['connection_pool'], fault);
-  checkMonitor(value['monitor'], fault);
+  checkAccount(value['monitor'], ['monitor'], fault);
+  checkFailover(value['failover'], fault);
   checkNodes([...listed(value, 'masters'), ...listed(value, 'replicas')], fault);
 }
 
@@ -27,9 +28,19 @@ function checkPool(pool: unknown, fault: Fault): void {
   fault(['connection_pool', 'min_connections'], `${min} is more than max_connections, which is ${max}`);
 }
 
-function checkMonitor(monitor: unknown, fault: Fault): void {
-  if (!isRecord(monitor) || monitor['password'] === undefined || monitor['user'] !== undefined) return;
-  fault(['monitor', 'password'], 'has no account to go with: monitor.user is missing');
+function checkAccount(section: unknown, path: Path, fault: Fault): void {
+  if (!isRecord(section) || section['password'] === undefined || section['user'] !== undefined) return;
+  const user = formatPath([...path, 'user']);
+  fault([...path, 'password'], `has no account to go with: ${user} is missing`);
+}
+
+function checkFailover(failover: unknown, fault: Fault): void {
+  if (!isRecord(failover) || !isRecord(failover['patroni'])) return;
+  const path = ['failover', 'patroni'];
+  checkAccount(failover['patroni'], path, fault);
+  const { urls } = failover['patroni'];
+  if (failover['mode'] !== 'patroni' || !Array.isArray(urls) || urls.length > 0) return;
+  fault([...path, 'urls'], 'the mode patroni needs at least one');
 }
 
 interface ListedNode {

@@ -15,9 +15,6 @@ export interface Layer {
   readonly failed: readonly string[];
 }
 
-/** Fixed names of later versions: refused, so that nobody believes they work. */
-const NOT_YET = ['failover_strategy', 'failover.max_data_loss', 'failover.without_quorum'];
-
 /** Spells every key as the file does; unknown keys and keys given twice become faults. */
 export function readLayer(raw: Record<string, unknown>): Layer {
   const reader = new KeyReader();
@@ -41,13 +38,9 @@ class KeyReader {
       const fault = (message: string) => this.faults.push({ path: formatPath([...written, key]), message });
       const [known, schema] = find(shape, key) ?? [];
       if (known === undefined || schema === undefined) {
-        const nearest = isNotYet(path, key) ? undefined : nearestKey(key, Object.keys(shape));
+        const nearest = nearestKey(key, Object.keys(shape));
         if (nearest !== undefined) guesses.push(toSnake(nearest));
-        fault(
-          isNotYet(path, key)
-            ? 'this version does not offer it yet; remove it'
-            : unknown(key, nearest, shape),
-        );
+        fault(unknown(key, nearest, shape));
       } else if (known in result) {
         fault(`given twice, as "${known}" and as "${toCamel(known)}"; keep one`);
       } else {
@@ -83,10 +76,6 @@ function contents(schema: z.ZodType): z.ZodType {
   }
   if (!(schema instanceof z.ZodUnion)) return schema;
   return (schema.options as z.ZodType[]).find((option) => option instanceof z.ZodObject) ?? schema;
-}
-
-function isNotYet(path: Path, key: string): boolean {
-  return NOT_YET.includes(formatPath([...path, toSnake(key)]));
 }
 
 function unknown(key: string, nearest: string | undefined, shape: Shape): string {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { section, setting } from './setting.js';
 import { choice, flag, number, password, pem, text } from './values.js';
 
-const tls = section('Options of Node.js tls.connect, under their own names or in snake_case.', {
+export const tls = section('Options of Node.js tls.connect, under their own names or in snake_case.', {
   ca: pem().optional().describe('Certificate authorities to trust, in place of those of Node.js.'),
   cert: pem().optional().describe('The client certificate.'),
   key: pem().optional().describe('The private key of the client certificate.'),

@@ -2,7 +2,14 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { nodeAddress } from './checks.js';
 import { toCamel } from './keys.js';
 import type { CheckedCluster } from './schema.js';
-import type { Account, ClusterSettings, MonitorSettings, NodeSettings, Role } from './settings.js';
+import type {
+  Account,
+  ClusterSettings,
+  FailoverSettings,
+  MonitorSettings,
+  NodeSettings,
+  Role,
+} from './settings.js';
 
 type CheckedNode = CheckedCluster['replicas'][number];
 type CheckedMaster = CheckedCluster['masters'][number];
@@ -43,6 +50,7 @@ export function resolveSettings(
       ...(routing.zone !== undefined && { zone: routing.zone }),
     },
     consistency: cluster.consistency,
+    failover: resolveFailover(cluster.failover),
     session: { header: session.header, cookie: session.cookie, ...(secret !== undefined && { secret }) },
     startup: { attempts: startup.attempts, delayMs: startup.delay },
     shutdown: { drainTimeoutMs: shutdown.drain_timeout },
@@ -94,6 +102,25 @@ function replicaAccount(node: CheckedNode, master: CheckedMaster): Account {
   return accountOf({ user, password });
 }
 
+function resolveFailover({ patroni, ...failover }: CheckedCluster['failover']): FailoverSettings {
+  const { user, password, ssl } = patroni;
+  return {
+    mode: failover.mode,
+    maxRetryAttempts: failover.max_retry_attempts,
+    retryDelayMs: failover.retry_delay,
+    maxDataLossBytes: failover.max_data_loss,
+    withoutQuorum: failover.without_quorum,
+    maxWaitingCalls: failover.max_waiting_calls,
+    ...(failover.notification_callback && { notificationCallback: failover.notification_callback }),
+    patroni: {
+      urls: patroni.urls,
+      ...(user !== undefined && { account: accountOf({ user, password }) }),
+      ssl: tlsOptions(ssl ?? {}),
+      timeoutMs: patroni.timeout,
+    },
+  };
+}
+
 function resolveMonitor({ user, password, database }: CheckedCluster['monitor']): MonitorSettings {
   return {
     ...(user !== undefined && { account: accountOf({ user, password }) }),
@@ -103,5 +130,9 @@ function resolveMonitor({ user, password, database }: CheckedCluster['monitor'])
 
 function resolveSsl(ssl: CheckedNode['ssl']): boolean | TlsOptions {
   if (ssl === undefined || typeof ssl === 'boolean') return ssl ?? false;
+  return tlsOptions(ssl);
+}
+
+function tlsOptions(ssl: object): TlsOptions {
   return Object.fromEntries(Object.entries(ssl).map(([key, value]) => [toCamel(key), value]));
 }

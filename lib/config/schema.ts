@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { CONSISTENCIES } from '../query.js';
 import { crossChecks } from './checks.js';
-import { database, masterNode, replicaNode, secret, user } from './node-schema.js';
+import { database, masterNode, replicaNode, secret, tls, user } from './node-schema.js';
 import { section, setting } from './setting.js';
-import { byteSize, choice, duration, flag, number, text } from './values.js';
+import { byteSize, callback, choice, duration, flag, isHttpUrl, number, text } from './values.js';
 
 const httpToken = text('a name of letters, digits and -_', (value) => /^[\w-]+$/.test(value));
 /** In characters. */
@@ -117,9 +117,50 @@ const session = section('How a session goes on in another process: by a signed t
   cookie: setting(httpToken, 'pg_session', 'The cookie that carries the token.'),
 });
 
+const patroni = section("Patroni's REST API, for mode patroni.", {
+  urls: z
+    .array(text("a URL like 'http://db1:8008'", isHttpUrl), { error: 'expected a list of URLs' })
+    .prefault([])
+    .describe('Where the nodes offer it; one that answers is enough. Default: none.'),
+  user: user.optional().describe('Of basic authentication, which a switchover may ask for.'),
+  password: secret,
+  ssl: tls.optional().describe('For https: certificates and keys.'),
+  timeout: setting(positive, '2s', 'Longest wait for an answer.'),
+});
+
 const failover = section('What happens when the primary is gone.', {
-  // Values of later versions are refused, so that nobody believes they work.
-  mode: setting(choice(['follow']), 'follow', 'Follow finds the node that someone else promoted.'),
+  mode: setting(
+    choice(['follow', 'promote', 'patroni']),
+    'follow',
+    'follow finds the node that someone else promoted; promote promotes a replica; patroni asks Patroni.',
+  ),
+  max_retry_attempts: setting(
+    number('a whole number of at least 1', { min: 1 }),
+    3,
+    'A node is down when so many probes in a row have failed.',
+  ),
+  retry_delay: setting(
+    positive,
+    '250ms',
+    'Time between two probes of a node in trouble, and of every node while there is no primary.',
+  ),
+  max_data_loss: setting(
+    byteSize(),
+    '16MiB',
+    'promote refuses a replica that lacks more of what the primary was last seen to have.',
+  ),
+  without_quorum: setting(
+    flag(),
+    false,
+    'promote does without a majority of the nodes: two primaries may come of it.',
+  ),
+  max_waiting_calls: setting(
+    number('a whole number of at least 0', { min: 0 }),
+    1_000,
+    'So many calls may wait for a primary; others fail at once.',
+  ),
+  notification_callback: callback().optional().describe('From TypeScript: called with every step.'),
+  patroni: patroni.prefault({}),
 });
 
 const startup = section('The start of the application.', {
@@ -143,6 +184,17 @@ const monitor = section('Another account for the probes.', {
   database: database.optional().describe("The database of the probes. Default: the node's."),
 });
 
+/** The keywords of the original library: each is folded into the setting that means the same. */
+const failoverStrategy = section('As the original library names it.', {
+  check_interval: positive.optional().describe('Write health_check.interval.'),
+  max_retry_attempts: number('a whole number of at least 1', { min: 1 })
+    .optional()
+    .describe('Write failover.max_retry_attempts.'),
+  retry_delay: positive.optional().describe('Write failover.retry_delay.'),
+  promote_replica: flag().optional().describe('Write failover.mode, and failover.without_quorum.'),
+  notification_callback: callback().optional().describe('Write failover.notification_callback.'),
+}).meta({ deprecated: true });
+
 /** The shape of a configuration, in the spelling of the file. What `parse` gives has every default filled in. */
 export const clusterSchema = z
   .strictObject(
@@ -162,6 +214,7 @@ export const clusterSchema = z
       startup: startup.prefault({}),
       shutdown: shutdown.prefault({}),
       monitor: monitor.prefault({}),
+      failover_strategy: failoverStrategy.optional(),
       health_check_timeout: positive
         .optional()
         .meta({ deprecated: true, description: 'Write health_check.timeout.' }),

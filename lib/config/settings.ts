@@ -1,4 +1,5 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { FailoverCallback } from '../failover-event.js';
 import type { Consistency } from '../query.js';
 
 /**
@@ -15,6 +16,7 @@ export interface ClusterSettings {
   readonly routing: RoutingSettings;
   readonly consistency: Consistency;
   readonly session: SessionSettings;
+  readonly failover: FailoverSettings;
   readonly startup: { readonly attempts: number; readonly delayMs: number };
   readonly shutdown: { readonly drainTimeoutMs: number };
 }
@@ -82,6 +84,28 @@ export interface RoutingSettings {
   readonly slowStartMs: number;
   /** Where this application runs: replicas of this zone are preferred. */
   readonly zone?: string;
+}
+
+export type FailoverMode = 'follow' | 'promote' | 'patroni';
+
+export interface FailoverSettings {
+  readonly mode: FailoverMode;
+  /** So many probes in a row must fail before a node is down. */
+  readonly maxRetryAttempts: number;
+  /** Between two probes of a node in trouble. */
+  readonly retryDelayMs: number;
+  readonly maxDataLossBytes: number;
+  readonly withoutQuorum: boolean;
+  readonly maxWaitingCalls: number;
+  readonly notificationCallback?: FailoverCallback;
+  readonly patroni: PatroniSettings;
+}
+
+export interface PatroniSettings {
+  readonly urls: readonly string[];
+  readonly account?: Account;
+  readonly ssl: TlsOptions;
+  readonly timeoutMs: number;
 }
 
 /** How a session goes on in another process. */

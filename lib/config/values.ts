@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ByteSize, type Duration, parseByteSize, parseDuration } from '../duration.js';
+import type { FailoverCallback } from '../failover-event.js';
 import type { Password } from './settings.js';
 
 /** A timer set for longer fires at once (Node.js manual, `setTimeout`). */
@@ -108,6 +109,20 @@ export function password() {
   return kind<Password, Password>(expected, (value) => (isPassword(value) ? value : undefined), {
     type: 'string',
   });
+}
+
+/** A function; a file can't hold one. */
+export function callback() {
+  const isFunction = (value: unknown): value is FailoverCallback => typeof value === 'function';
+  return kind<FailoverCallback, FailoverCallback>(
+    'a function',
+    (value) => (isFunction(value) ? value : undefined),
+    { not: {} },
+  );
+}
+
+export function isHttpUrl(value: string): boolean {
+  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
 }
 
 type Pem = string | Buffer | readonly (string | Buffer)[];

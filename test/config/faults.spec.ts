@@ -59,7 +59,7 @@ describe('one fault, its path, and what was expected', () => {
     [
       'a key of Object',
       within({ constructor: 1 }),
-      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, connection_pool, health_check, routing, consistency, session, failover, startup, shutdown, monitor, health_check_timeout, health_check_interval)',
+      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, connection_pool, health_check, routing, consistency, session, failover, startup, shutdown, monitor, failover_strategy, health_check_timeout, health_check_interval)',
     ],
     [
       'both spellings',
@@ -78,19 +78,42 @@ describe('one fault, its path, and what was expected', () => {
       `consistency: found "none", expected 'session', 'eventual' or 'strong'`,
     ],
     [
-      'a failover that comes later',
-      within({ failover: { mode: 'promote' } }),
-      `failover.mode: found "promote", expected 'follow'`,
+      'a mode of failover',
+      within({ failover: { mode: 'magic' } }),
+      `failover.mode: found "magic", expected 'follow', 'promote' or 'patroni'`,
     ],
-    ...['failoverStrategy'].map((key): [string, unknown, string] => [
-      `${key}, which comes later`,
-      within({ [key]: {} }),
-      `${key}: this version does not offer it yet; remove it`,
-    ]),
     [
-      'a setting of failover, too',
-      within({ failover: { withoutQuorum: true } }),
-      'failover.withoutQuorum: this version does not offer it yet; remove it',
+      'a callback in words',
+      within({ failoverStrategy: { notificationCallback: 'log' } }),
+      'failoverStrategy.notificationCallback: found "log", expected a function',
+    ],
+    [
+      'a strategy that says otherwise than the mode',
+      within({
+        failoverStrategy: { promoteReplica: true },
+        failover: { mode: 'patroni', patroni: { urls: ['http://db1:8008'] } },
+      }),
+      'failoverStrategy.promoteReplica: differs from failover.mode, which means the same; keep one',
+    ],
+    [
+      'a strategy that is undecided',
+      within({ failoverStrategy: { promoteReplica: 'maybe' } }),
+      'failoverStrategy.promoteReplica: found "maybe", expected true or false',
+    ],
+    [
+      'the mode patroni without an address',
+      within({ failover: { mode: 'patroni' } }),
+      'failover.patroni.urls: the mode patroni needs at least one',
+    ],
+    [
+      'an address of Patroni without its scheme',
+      within({ failover: { patroni: { urls: ['db1:8008'] } } }),
+      `failover.patroni.urls[0]: found "db1:8008", expected a URL like 'http://db1:8008'`,
+    ],
+    [
+      "Patroni's password without its user",
+      within({ failover: { patroni: { password: 'x' } } }),
+      'failover.patroni.password: has no account to go with: failover.patroni.user is missing',
     ],
     ['a mode', within({ routing: { mode: 'x' } }), `routing.mode: found "x", expected 'live' or 'shadow'`],
 

@@ -66,6 +66,15 @@ test('what is not given has a default', () => {
     },
     consistency: 'session',
     session: { header: 'x-pg-session', cookie: 'pg_session' },
+    failover: {
+      mode: 'follow',
+      maxRetryAttempts: 3,
+      retryDelayMs: 250,
+      maxDataLossBytes: 16 * 1024 ** 2,
+      withoutQuorum: false,
+      maxWaitingCalls: 1_000,
+      patroni: { urls: [], ssl: {}, timeoutMs: 2_000 },
+    },
     startup: { attempts: 3, delayMs: 1_000 },
     shutdown: { drainTimeoutMs: 25_000 },
   });
@@ -110,6 +119,19 @@ describe('options go over the configuration', () => {
       'a keyword of the original counts seconds',
       { healthCheckTimeout: 3 },
       { healthCheck: { intervalMs: 30_000, timeoutMs: 3_000 } },
+    ],
+    [
+      "the original's strategy",
+      { failoverStrategy: { checkInterval: 10, maxRetryAttempts: 4, retryDelay: 1, promoteReplica: true } },
+      {
+        healthCheck: { intervalMs: 10_000 },
+        failover: { mode: 'promote', withoutQuorum: true, maxRetryAttempts: 4, retryDelayMs: 1_000 },
+      },
+    ],
+    [
+      'a strategy that does not promote',
+      { failover_strategy: { promote_replica: false } },
+      { failover: { mode: 'follow', withoutQuorum: false } },
     ],
     [
       'both keywords',

@@ -1,0 +1,41 @@
+import type { Clock } from '../clock.js';
+import type { ClusterSettings } from '../config/settings.js';
+import { Failover } from '../failover/failover.js';
+import { Journal, type JournalParts } from '../failover/journal.js';
+import type { Driver } from '../pool/driver.js';
+import type { Monitor } from '../topology/monitor.js';
+import { monitorConnectOptions } from './pools.js';
+
+export interface CreateFailoverParts extends Pick<JournalParts, 'cluster' | 'emit'> {
+  readonly settings: ClusterSettings;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly driver: Driver;
+  readonly monitor: Monitor;
+}
+
+/** Advisory locks are per database, so that every process must take them in the same one. */
+const COMMON_DATABASE = 'postgres';
+
+/** The failover of one cluster, connecting as its probes do. */
+export function createFailover({ cluster, emit, driver, ...parts }: CreateFailoverParts): Failover {
+  const { settings, clock } = parts;
+  const { notificationCallback: callback } = settings.failover;
+  const journal = new Journal({ cluster, clock, emit, ...(callback && { callback }) });
+  const optionsOf = new Map(
+    settings.nodes.map((node) => {
+      const database = settings.monitor.database ?? COMMON_DATABASE;
+      const applicationName = `${settings.pool.applicationName} failover`;
+      return [node.name, { ...monitorConnectOptions(node, settings), database, applicationName }];
+    }),
+  );
+  return new Failover({
+    ...parts,
+    journal,
+    async connect(node, signal) {
+      const options = optionsOf.get(node);
+      if (!options) throw new Error(`no node ${node}`);
+      return driver.connect(options, clock, signal);
+    },
+  });
+}
