@@ -34,5 +34,7 @@ export interface ClusterCounters {
   readonly retries: Tally['retries'];
   /** Tokens of sessions that counted for nothing, by the reason. */
   readonly ignoredTokens: Tally['ignoredTokens'];
+  /** Failovers and switchovers that are over, by how they ended. */
+  readonly failovers: Tally['failovers'];
   readonly connections: readonly ({ readonly node: string } & NodePool['history'])[];
 }

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import type { Readable } from 'node:stream';
 import { Bulk } from './bulk/bulk.js';
 import type { CopyFromOptions, CopyResult, CopyToOptions } from './bulk/options.js';
@@ -9,7 +8,7 @@ import { patiently, systemClock, type Clock } from './clock.js';
 import type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
 import type { ClusterSettings } from './config/settings.js';
-import { describeError, PgMcpError } from './errors.js';
+import { PgMcpError } from './errors.js';
 import { checkReplicaOptions } from './execution/demands.js';
 import { assembleExecution } from './execution/assemble.js';
 import { detached } from './execution/detached.js';
@@ -19,6 +18,7 @@ import { createPools, followTopology, monitorConnectOptions } from './execution/
 import { explainRoute, type RouteExplanation } from './execution/route-explanation.js';
 import type { Sessions } from './execution/sessions.js';
 import type { ShadowReport } from './execution/shadow-report.js';
+import { Listeners } from './execution/listeners.js';
 import { startUp } from './execution/start-up.js';
 import { statusOf, type ClusterState, type ClusterStatus } from './execution/status.js';
 import { Tally, type ClusterObserver } from './execution/tally.js';
@@ -54,7 +54,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly #tally = new Tally();
   readonly #execution: ReturnType<typeof assembleExecution>;
   readonly #bulk: Bulk;
-  readonly #events = new EventEmitter();
+  readonly #listeners: Listeners<ClusterEvents>;
   #state: ClusterState = 'new';
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -63,6 +63,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
     const { name = 'default', random = Math.random } = parts;
     const { clock, driver } = detached(parts.clock ?? systemClock, parts.driver ?? pgDriver);
     this.name = name;
+    this.#listeners = new Listeners(name);
     this.#settings = settings;
     this.#clock = clock;
     const report: Monitor['report'] = (observation) => this.#monitor.report(observation);
@@ -84,7 +85,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
       random,
       driver,
       monitor: this.#monitor,
-      emit: (event) => this.#execution.calls.outside(() => this.#events.emit('failover', event)),
+      tally: this.#tally,
+      emit: (event) => this.#execution.calls.outside(() => this.#listeners.tell('failover', event)),
     });
     const [monitor, pools, tally] = [this.#monitor, this.#pools, this.#tally];
     this.#execution = assembleExecution({ settings, clock, random, monitor, pools, tally, texts });
@@ -283,7 +285,9 @@ export class PgCluster implements Queryable, AsyncDisposable {
 
   /** What was last seen of every node, and the pools at this moment. Fit for JSON. */
   getStatus(): ClusterStatus {
-    return statusOf(this.name, this.#state, this.#monitor.topology, this.#pools);
+    const { underWay } = this.#failover;
+    const status = statusOf(this.name, this.#state, this.#monitor.topology, this.#pools);
+    return underWay ? { ...status, failover: underWay } : status;
   }
 
   /** Counts since the start: routing decisions, retries, connections opened and closed. */
@@ -293,8 +297,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
       opened: history.opened,
       closed: new Map(history.closed),
     }));
-    const { decisions, retries, ignoredTokens } = this.#tally;
-    return { decisions, retries, ignoredTokens, connections };
+    const { decisions, retries, ignoredTokens, failovers } = this.#tally;
+    return { decisions, retries, ignoredTokens, failovers, connections };
   }
 
   /** Has an observer told of every statement and acquire, until the returned function is called. */
@@ -304,12 +308,12 @@ export class PgCluster implements Queryable, AsyncDisposable {
   }
 
   on<E extends keyof ClusterEvents>(event: E, listener: (...args: ClusterEvents[E]) => void): this {
-    this.#events.on(event, listener as (...args: unknown[]) => void);
+    this.#listeners.on(event, listener);
     return this;
   }
 
   off<E extends keyof ClusterEvents>(event: E, listener: (...args: ClusterEvents[E]) => void): this {
-    this.#events.off(event, listener as (...args: unknown[]) => void);
+    this.#listeners.off(event, listener);
     return this;
   }
 
@@ -358,15 +362,9 @@ export class PgCluster implements Queryable, AsyncDisposable {
     this.#failover.changed(next, previous);
     const changes = changesBetween(previous, next);
     if (changes.length === 0) return;
-    try {
-      // The probe behind it may have been set off by a call, whose scope is not the listener's.
-      this.#execution.calls.outside(() =>
-        this.#events.emit('topology', { changes, status: this.getStatus() }),
-      );
-    } catch (error) {
-      // A listener's fault must not stop the monitor.
-      process.emitWarning(`a 'topology' listener of cluster ${this.name} failed: ${describeError(error)}`);
-    }
+    // The probe behind it may have been set off by a call, whose scope is not the listener's.
+    const status = this.getStatus();
+    this.#execution.calls.outside(() => this.#listeners.tell('topology', { changes, status }));
   }
 }
 

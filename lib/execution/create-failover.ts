@@ -4,7 +4,9 @@ import { Failover } from '../failover/failover.js';
 import { Journal, type JournalParts } from '../failover/journal.js';
 import type { Driver } from '../pool/driver.js';
 import type { Monitor } from '../topology/monitor.js';
+import { attempt } from './listeners.js';
 import { monitorConnectOptions } from './pools.js';
+import type { Tally } from './tally.js';
 
 export interface CreateFailoverParts extends Pick<JournalParts, 'cluster' | 'emit'> {
   readonly settings: ClusterSettings;
@@ -12,16 +14,25 @@ export interface CreateFailoverParts extends Pick<JournalParts, 'cluster' | 'emi
   readonly random: () => number;
   readonly driver: Driver;
   readonly monitor: Monitor;
+  readonly tally: Tally;
 }
 
 /** Advisory locks are per database, so that every process must take them in the same one. */
 const COMMON_DATABASE = 'postgres';
 
 /** The failover of one cluster, connecting as its probes do. */
-export function createFailover({ cluster, emit, driver, ...parts }: CreateFailoverParts): Failover {
+export function createFailover({ cluster, emit, driver, tally, ...parts }: CreateFailoverParts): Failover {
   const { settings, clock } = parts;
   const { notificationCallback: callback } = settings.failover;
-  const journal = new Journal({ cluster, clock, emit, ...(callback && { callback }) });
+  const journal = new Journal({
+    cluster,
+    clock,
+    emit(event) {
+      emit(event);
+      if (callback) attempt(`notificationCallback of cluster ${cluster}`, () => callback(event));
+    },
+    ended: (outcome, elapsedMs) => tally.failoverEnded(outcome, elapsedMs),
+  });
   const optionsOf = new Map(
     settings.nodes.map((node) => {
       const database = settings.monitor.database ?? COMMON_DATABASE;

@@ -12,10 +12,16 @@ export interface ClusterHealth {
 export function judgeHealth(cluster: ClusterStatus): ClusterHealth {
   if (cluster.state !== 'ready')
     return { status: 'down', problems: [`the cluster is ${cluster.state}`], cluster };
-  const problems = cluster.nodes.flatMap(problemsOf);
+  const problems = [...underWay(cluster), ...cluster.nodes.flatMap(problemsOf)];
   const primary = cluster.nodes.find((node) => node.name === cluster.primary);
   if (!primary) return { status: 'down', problems: ['there is no primary', ...problems], cluster };
   return { status: problems.length > 0 ? 'degraded' : 'up', problems, cluster };
+}
+
+function underWay({ failover }: ClusterStatus): readonly string[] {
+  if (!failover) return [];
+  const { kind, step, elapsedMs } = failover;
+  return [`a ${kind} is under way, ${(elapsedMs / 1_000).toFixed(1)} s: ${step}`];
 }
 
 function problemsOf(node: NodeStatus): readonly string[] {

@@ -1,5 +1,6 @@
 import type { Role } from '../config/settings.js';
 import type { PoolCounts } from '../errors.js';
+import type { FailoverUnderWay } from '../failover/journal.js';
 import { formatLsn } from '../lsn.js';
 import type { NodePool } from '../pool/node-pool.js';
 import { readReplicas } from '../routing/candidates.js';
@@ -40,6 +41,8 @@ export interface ClusterStatus {
   readonly primary?: string;
   readonly systemId?: string;
   readonly timeline: number;
+  /** While one is under way. */
+  readonly failover?: FailoverUnderWay;
   /** Over all nodes. */
   readonly maxConnections: number;
   readonly activeConnections: number;

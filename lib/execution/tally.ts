@@ -1,4 +1,5 @@
 import type { Role } from '../config/settings.js';
+import type { FailoverOutcome } from '../failover/journal.js';
 import type { RouteReason } from '../routing/route.js';
 
 /** Why a call ran again: the label of `db_retries_total`. */
@@ -29,12 +30,15 @@ export interface ClusterObserver {
     readonly seconds: number;
     readonly error?: unknown;
   }): void;
+  /** A failover or switchover is over. */
+  failoverEnded?(event: { readonly outcome: FailoverOutcome; readonly seconds: number }): void;
 }
 
 /** Counts what the cluster did, from its start, whoever looks on. */
 export class Tally {
   readonly #decisions: Record<Role, Map<RouteReason, number>> = { primary: new Map(), replica: new Map() };
   readonly #retries = new Map<RetryReason, number>();
+  readonly #failovers = new Map<FailoverOutcome, number>();
   readonly #ignoredTokens = new Map<IgnoredToken, number>();
   readonly observers = new Set<ClusterObserver>();
 
@@ -51,6 +55,15 @@ export class Tally {
   queryEnded(node: string, role: Role, elapsedMs: number, error?: unknown): void {
     const event = { node, role, seconds: elapsedMs / 1_000, ...(error !== undefined && { error }) };
     for (const observer of this.observers) observer.queryEnded?.(event);
+  }
+
+  failoverEnded(outcome: FailoverOutcome, elapsedMs: number): void {
+    this.#failovers.set(outcome, (this.#failovers.get(outcome) ?? 0) + 1);
+    for (const observer of this.observers) observer.failoverEnded?.({ outcome, seconds: elapsedMs / 1_000 });
+  }
+
+  get failovers(): ReadonlyMap<FailoverOutcome, number> {
+    return new Map(this.#failovers);
   }
 
   ignoredToken(reason: IgnoredToken): void {

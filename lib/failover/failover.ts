@@ -1,6 +1,7 @@
 import type { NodeState, Topology } from '../topology/topology.js';
 import { nodeOf } from '../topology/topology.js';
 import type { EngineParts, FailoverEngine } from './engine.js';
+import type { FailoverUnderWay } from './journal.js';
 import { stepsBetween, type Step } from './steps.js';
 
 /** Follows the primary, whoever made it one, and tells of it; the mode's engine does what goes beyond. */
@@ -16,6 +17,10 @@ export class Failover {
     this.#engine = engineFor(parts);
   }
 
+  get underWay(): FailoverUnderWay | undefined {
+    return this.#parts.journal.underWay;
+  }
+
   async start(): Promise<void> {
     await this.#engine?.start();
   }
@@ -25,7 +30,7 @@ export class Failover {
     const { clock } = this.#parts;
     const primary = next.primary === undefined ? undefined : nodeOf(next, next.primary);
     if (primary) this.#shakenAt = isShaken(primary) ? (this.#shakenAt ?? clock.now()) : undefined;
-    for (const step of stepsBetween(previous, next)) this.#tell(step);
+    for (const step of stepsBetween(previous, next)) this.#tell(step, previous.primary);
     this.#engine?.changed(next, previous);
   }
 
@@ -33,13 +38,17 @@ export class Failover {
     await this.#engine?.stop();
   }
 
-  #tell({ step, ...facts }: Step): void {
+  #tell({ step, ...facts }: Step, before: string | undefined): void {
     const { journal, clock } = this.#parts;
     if (step === 'primary-lost') {
       this.#lost = facts.node;
       journal.began('failover', step, facts, this.#shakenAt ?? clock.now());
-    } else if (step === 'primary-found' && journal.underWay?.kind === 'failover') {
-      journal.ended(facts.node === this.#lost ? 'same-primary' : 'followed', step, facts);
+    } else if (step === 'primary-found' && journal.underWay?.kind !== 'switchover') {
+      const isTheSame = facts.node === (before ?? this.#lost);
+      // The new one may be seen before the old one is missed.
+      if (!journal.underWay)
+        journal.began('failover', 'primary-lost', before === undefined ? {} : { node: before });
+      journal.ended(isTheSame ? 'same-primary' : 'followed', step, facts);
     } else journal.tell(step, facts);
   }
 }

@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.js';
-import { describeError } from '../errors.js';
-import type { FailoverCallback, FailoverEvent, FailoverStep } from '../failover-event.js';
+import type { FailoverEvent, FailoverStep } from '../failover-event.js';
 
 export type FailoverKind = 'failover' | 'switchover';
 export type FailoverOutcome = 'promoted' | 'followed' | 'same-primary' | 'switched' | 'failed';
@@ -13,13 +12,6 @@ export interface FailoverUnderWay {
   readonly elapsedMs: number;
 }
 
-export interface FailoverCounts {
-  /** By outcome. */
-  readonly outcomes: ReadonlyMap<FailoverOutcome, number>;
-  /** Milliseconds of each that has ended, oldest first; the last hundred. */
-  readonly durationsMs: readonly number[];
-}
-
 export interface StepFacts {
   readonly node?: string;
   readonly detail?: string;
@@ -28,20 +20,15 @@ export interface StepFacts {
 export interface JournalParts {
   readonly cluster: string;
   readonly clock: Clock;
-  readonly callback?: FailoverCallback;
-  /** Emits the 'failover' event. */
+  /** Tells whoever listens. Must not throw. */
   readonly emit: (event: FailoverEvent) => void;
   /** Told how long one took, in milliseconds. */
-  readonly ended?: (outcome: FailoverOutcome, elapsedMs: number) => void;
+  readonly ended: (outcome: FailoverOutcome, elapsedMs: number) => void;
 }
 
-const MOST_DURATIONS = 100;
-
-/** Tells every step to whoever listens, and keeps what is under way. A listener's fault harms nothing. */
+/** Tells every step to whoever listens, and keeps what is under way. */
 export class Journal {
   readonly #parts: JournalParts;
-  readonly #outcomes = new Map<FailoverOutcome, number>();
-  readonly #durationsMs: number[] = [];
   #current: { readonly kind: FailoverKind; readonly beganAt: number; step: FailoverStep } | undefined;
 
   constructor(parts: JournalParts) {
@@ -51,10 +38,6 @@ export class Journal {
   get underWay(): FailoverUnderWay | undefined {
     const current = this.#current;
     return current && { kind: current.kind, step: current.step, elapsedMs: this.#elapsed() };
-  }
-
-  get counts(): FailoverCounts {
-    return { outcomes: this.#outcomes, durationsMs: this.#durationsMs };
   }
 
   /** @param beganAt Of the clock; a failover began when the primary was first in trouble. */
@@ -73,10 +56,7 @@ export class Journal {
     if (!this.#current) return;
     const elapsedMs = this.#elapsed();
     this.#current = undefined;
-    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
-    this.#durationsMs.push(elapsedMs);
-    if (this.#durationsMs.length > MOST_DURATIONS) this.#durationsMs.shift();
-    this.#parts.ended?.(outcome, elapsedMs);
+    this.#parts.ended(outcome, elapsedMs);
   }
 
   tell(step: FailoverStep, facts: StepFacts = {}): void {
@@ -88,19 +68,7 @@ export class Journal {
       elapsedMs: this.#elapsed(),
       ...facts,
     };
-    this.#attempt('a failover listener', () => this.#parts.emit(event));
-    this.#attempt('notificationCallback', () => this.#parts.callback?.(event));
-  }
-
-  /** Awaits nothing: a step doesn't wait for whoever is told of it. */
-  #attempt(who: string, call: () => unknown): void {
-    const warn = (error: unknown) =>
-      process.emitWarning(`${who} of cluster ${this.#parts.cluster} failed: ${describeError(error)}`);
-    try {
-      Promise.resolve(call()).catch(warn);
-    } catch (error) {
-      warn(error);
-    }
+    this.#parts.emit(event);
   }
 
   #elapsed(): number {

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { PgCluster } from '../cluster.js';
 import type { ClusterEvents } from '../cluster-types.js';
+import type { FailoverStep } from '../failover-event.js';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './module-options.js';
 import { requestScopeMiddleware } from './request-scope.js';
 import { OWN_CLUSTER } from './tokens.js';
@@ -60,6 +61,19 @@ export class PgMcpModule
   }
 }
 
+/** What an operator is to look at, beside the course of a failover. */
+const ALARMS: ReadonlySet<FailoverStep> = new Set([
+  'primary-lost',
+  'promotion-refused',
+  'backed-out',
+  'node-quarantined',
+  'split-brain',
+  'lower-timeline-accepted',
+  'switchover-failed',
+  'mode-reduced',
+  'warning',
+]);
+
 function logChanges(cluster: PgCluster): void {
   const logger = new Logger(PgMcpModule.name);
   const nodes = cluster.getStatus().nodes.map(({ name, role, health }) => `${name} (${role}, ${health})`);
@@ -72,4 +86,12 @@ function logChanges(cluster: PgCluster): void {
     }
   };
   cluster.on('topology', tell);
+  cluster.on('failover', (event) => {
+    const { cluster: name, step, elapsedMs, node, detail } = event;
+    const after = elapsedMs > 0 ? ` after ${Math.round(elapsedMs)} ms` : '';
+    const text = [`${name}: ${step}${node === undefined ? '' : ` (${node})`}${after}`, detail];
+    const line = text.filter((part) => part !== undefined).join(': ');
+    if (ALARMS.has(step)) logger.warn(line);
+    else logger.log(line);
+  });
 }

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../support/cluster.js';
 import { parseExposition } from '../support/exposition.js';
 import { ClusterMetrics } from '../../lib/nest/metrics/cluster-metrics.js';
-import { ACQUIRE_DURATION, QUERY_DURATION, SCRAPED_METRICS } from '../../lib/nest/metrics/definitions.js';
+import { OBSERVED_METRICS, SCRAPED_METRICS } from '../../lib/nest/metrics/definitions.js';
 import { ClusterRegistry } from '../../lib/nest/cluster-registry.js';
 import { fakeCluster } from '../execution/fake-cluster.js';
 
@@ -49,7 +49,7 @@ describe('/metrics', () => {
     const registry = new ClusterRegistry();
     await registry.start(fake.cluster);
     const names = ['db_pool_size', 'db_replica_lag_bytes'];
-    const metrics = [...SCRAPED_METRICS, QUERY_DURATION, ACQUIRE_DURATION].map(({ name }) => {
+    const metrics = [...SCRAPED_METRICS, ...OBSERVED_METRICS].map(({ name }) => {
       return [name, register.getSingleMetric(name)] as const;
     });
     const own = new ClusterMetrics(

@@ -46,7 +46,12 @@ function summary({ problems, cluster }: ClusterHealth) {
       { role, health, takesReads, lagBytes, lagSeconds, reason, pool },
     ],
   );
-  return { primary: cluster.primary, problems, nodes: Object.fromEntries(nodes) as Record<string, unknown> };
+  return {
+    primary: cluster.primary,
+    ...(cluster.failover && { failover: cluster.failover }),
+    problems,
+    nodes: Object.fromEntries(nodes) as Record<string, unknown>,
+  };
 }
 
 /** Offers `PgMcpHealthIndicator` to the controller that serves `/health`. */

@@ -1,7 +1,13 @@
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import type { Counter, Gauge, Histogram } from 'prom-client';
 import { ClusterRegistry } from '../cluster-registry.js';
-import { ACQUIRE_DURATION, QUERY_DURATION, SCRAPED_METRICS, type ScrapedMetric } from './definitions.js';
+import {
+  ACQUIRE_DURATION,
+  FAILOVER_DURATION,
+  QUERY_DURATION,
+  SCRAPED_METRICS,
+  type ScrapedMetric,
+} from './definitions.js';
 
 export type Metric = Counter | Gauge | Histogram;
 
@@ -32,12 +38,15 @@ export class ClusterMetrics implements OnApplicationBootstrap, OnApplicationShut
     }
     const queries = this.#get(QUERY_DURATION.name) as Histogram;
     const acquires = this.#get(ACQUIRE_DURATION.name) as Histogram;
+    const failovers = this.#get(FAILOVER_DURATION.name) as Histogram;
     this.#stopObserving = this.#registry.all().map((cluster) =>
       cluster.observe({
         queryEnded: ({ node, role, seconds }) =>
           queries.observe({ cluster: cluster.name, node, role }, seconds),
         acquired: ({ node, role, seconds }) =>
           acquires.observe({ cluster: cluster.name, node, role }, seconds),
+        failoverEnded: ({ outcome, seconds }) =>
+          failovers.observe({ cluster: cluster.name, outcome }, seconds),
       }),
     );
   }

@@ -68,6 +68,12 @@ export const SCRAPED_METRICS: readonly ScrapedMetric[] = [
   counted('db_retries_total', 'Calls that ran again, by the reason.', ['reason'], ({ retries }) =>
     [...retries].map(([reason, count]) => [{ reason }, count]),
   ),
+  counted(
+    'db_failovers_total',
+    'Failovers and switchovers that are over, by how they ended.',
+    ['outcome'],
+    ({ failovers }) => [...failovers].map(([outcome, count]) => [{ outcome }, count]),
+  ),
   counted('db_connections_opened_total', 'Connections opened.', ['node'], ({ connections }) =>
     connections.map(({ node, opened }) => [{ node }, opened]),
   ),
@@ -95,6 +101,15 @@ export const ACQUIRE_DURATION: ObservedMetric = {
   labelNames: NODE_LABELS,
   buckets: FROM_HALF_A_MILLISECOND,
 };
+
+export const FAILOVER_DURATION: ObservedMetric = {
+  name: 'db_failover_duration_seconds',
+  help: 'How long failovers and switchovers took, from the first sign of trouble to a primary in use.',
+  labelNames: ['cluster', 'outcome'],
+  buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+};
+
+export const OBSERVED_METRICS = [QUERY_DURATION, ACQUIRE_DURATION, FAILOVER_DURATION];
 
 function ofNodes(name: string, help: string, value: (node: NodeStatus) => number): ScrapedMetric {
   const read = (cluster: PgCluster) =>

@@ -7,17 +7,16 @@ import {
 } from '@willsoto/nestjs-prometheus';
 import { ClusterRegistry } from '../cluster-registry.js';
 import { ClusterMetrics, type Metric } from './cluster-metrics.js';
-import { ACQUIRE_DURATION, QUERY_DURATION, SCRAPED_METRICS } from './definitions.js';
+import { OBSERVED_METRICS, SCRAPED_METRICS } from './definitions.js';
 
-const observed = [QUERY_DURATION, ACQUIRE_DURATION];
-const names = [...SCRAPED_METRICS, ...observed].map(({ name }) => name);
+const names = [...SCRAPED_METRICS, ...OBSERVED_METRICS].map(({ name }) => name);
 
 const metricProviders = [
   ...SCRAPED_METRICS.map(({ type, name, help, labelNames }) => {
     const make = type === 'gauge' ? makeGaugeProvider : makeCounterProvider;
     return make({ name, help, labelNames: [...labelNames] });
   }),
-  ...observed.map(({ name, help, labelNames, buckets }) =>
+  ...OBSERVED_METRICS.map(({ name, help, labelNames, buckets }) =>
     makeHistogramProvider({ name, help, labelNames: [...labelNames], buckets: [...buckets] }),
   ),
 ];
