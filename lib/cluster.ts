@@ -85,6 +85,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
       random,
       driver,
       monitor: this.#monitor,
+      pools: this.#pools,
       tally: this.#tally,
       emit: (event) => this.#execution.calls.outside(() => this.#listeners.tell('failover', event)),
     });
@@ -273,6 +274,19 @@ export class PgCluster implements Queryable, AsyncDisposable {
   /** Whether a request scope is open here. */
   get isInRequest(): boolean {
     return this.#execution.calls.isInRequest;
+  }
+
+  /**
+   * Makes another node the primary, as planned: calls to the primary wait until it is done, and none fails. What takes
+   * longer than half of `acquire_timeout` is given up, and all is as before. By Patroni in the mode `patroni`; else by SQL,
+   * which leaves the old primary read-only until an operator has it rejoin as a replica.
+   *
+   * @param target The name of a replica; the one that has most, unless given.
+   * @throws PgMcpError `SWITCHOVER_FAILED` with what is in the way.
+   */
+  async switchover(target?: string): Promise<void> {
+    if (this.#state !== 'ready') throw new PgMcpError('SWITCHOVER_FAILED', `the cluster is ${this.#state}`);
+    await this.#failover.switchover(target);
   }
 
   /** Asks every node now and judges the answers; for one that keeps silent, what was last seen of it. */

@@ -3,6 +3,7 @@ import type { ClusterSettings } from '../config/settings.js';
 import { Failover } from '../failover/failover.js';
 import { Journal, type JournalParts } from '../failover/journal.js';
 import type { Driver } from '../pool/driver.js';
+import type { NodePool } from '../pool/node-pool.js';
 import type { Monitor } from '../topology/monitor.js';
 import { attempt } from './listeners.js';
 import { monitorConnectOptions } from './pools.js';
@@ -14,6 +15,7 @@ export interface CreateFailoverParts extends Pick<JournalParts, 'cluster' | 'emi
   readonly random: () => number;
   readonly driver: Driver;
   readonly monitor: Monitor;
+  readonly pools: ReadonlyMap<string, NodePool>;
   readonly tally: Tally;
 }
 
@@ -21,7 +23,14 @@ export interface CreateFailoverParts extends Pick<JournalParts, 'cluster' | 'emi
 const COMMON_DATABASE = 'postgres';
 
 /** The failover of one cluster, connecting as its probes do. */
-export function createFailover({ cluster, emit, driver, tally, ...parts }: CreateFailoverParts): Failover {
+export function createFailover({
+  cluster,
+  emit,
+  driver,
+  tally,
+  pools,
+  ...parts
+}: CreateFailoverParts): Failover {
   const { settings, clock } = parts;
   const { notificationCallback: callback } = settings.failover;
   const journal = new Journal({
@@ -43,6 +52,7 @@ export function createFailover({ cluster, emit, driver, tally, ...parts }: Creat
   return new Failover({
     ...parts,
     journal,
+    load: (node) => pools.get(node)?.load ?? 0,
     async connect(node, signal) {
       const options = optionsOf.get(node);
       if (!options) throw new Error(`no node ${node}`);

@@ -25,6 +25,8 @@ export interface FailoverEngine {
   start(): Promise<void>;
   /** Every new topology. Must return at once. */
   changed(next: Topology, previous: Topology): void;
+  /** Has the primary moved by whoever rules here; without, it is done by SQL. Resolves when `to` was promoted. */
+  switchover?(from: string, to: string): Promise<void>;
   /** Ends what is under way in a state that another process finishes or backs out of. */
   stop(): Promise<void>;
 }

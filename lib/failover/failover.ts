@@ -3,16 +3,19 @@ import { nodeOf } from '../topology/topology.js';
 import type { EngineParts, FailoverEngine } from './engine.js';
 import type { FailoverUnderWay } from './journal.js';
 import { stepsBetween, type Step } from './steps.js';
+import { switchover, type SwitchoverParts } from './switchover.js';
+
+export type FailoverParts = Omit<SwitchoverParts, 'engine'>;
 
 /** Follows the primary, whoever made it one, and tells of it; the mode's engine does what goes beyond. */
 export class Failover {
-  readonly #parts: EngineParts;
+  readonly #parts: FailoverParts;
   readonly #engine: FailoverEngine | undefined;
   /** When the primary of the moment was first in trouble. */
   #shakenAt: number | undefined;
   #lost: string | undefined;
 
-  constructor(parts: EngineParts) {
+  constructor(parts: FailoverParts) {
     this.#parts = parts;
     this.#engine = engineFor(parts);
   }
@@ -32,6 +35,11 @@ export class Failover {
     if (primary) this.#shakenAt = isShaken(primary) ? (this.#shakenAt ?? clock.now()) : undefined;
     for (const step of stepsBetween(previous, next)) this.#tell(step, previous.primary);
     this.#engine?.changed(next, previous);
+  }
+
+  /** @throws PgMcpError `SWITCHOVER_FAILED` */
+  switchover(target: string | undefined): Promise<void> {
+    return switchover(target, { ...this.#parts, engine: this.#engine });
   }
 
   async stop(): Promise<void> {

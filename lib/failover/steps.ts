@@ -12,6 +12,8 @@ export function stepsBetween(previous: Topology, next: Topology): readonly Step[
 }
 
 function lostOrFound(previous: Topology, next: Topology): readonly Step[] {
+  // What a switchover does is told by itself.
+  if (next.isHeld || previous.isHeld) return [];
   if (previous.primary !== undefined && next.primary === undefined) {
     const { primary } = previous;
     const trouble = nodeOf(next, primary)?.trouble;

@@ -144,6 +144,7 @@ function choose(
 
 /** Every node and why it is not a usable primary, for the error of a call that found none. */
 export function whyNoPrimary(topology: Topology): string {
+  if (topology.isHeld) return 'a switchover is under way';
   const reasons = topology.nodes.map((node) => {
     const is = node.facts?.inRecovery ? 'is a replica' : 'has not answered yet';
     return `${node.name}: ${node.trouble ? describeTrouble(node.trouble) : is}`;

@@ -21,7 +21,7 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
     ...ofSystem.map(({ facts }) => facts?.timeline ?? 0),
   );
   const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline));
-  const primary = writable.length === 1 ? writable[0]?.name : undefined;
+  const primary = writable.length === 1 && !topology.isHeld ? writable[0]?.name : undefined;
   const verdict = { systemId, newestTimeline, primary, writable };
   const at = observation.kind === 'probed' ? observation.endedAt : observation.at;
   const settled = nodes.map((node) => {
@@ -34,10 +34,23 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
     nodes: settled,
     history: topology.history,
     samples: topology.samples,
+    ...(topology.isHeld && { isHeld: true }),
     ...(systemId !== undefined && { systemId }),
     ...(primary !== undefined && { primary }),
   };
   return measure(next, topology.sampled, observation, limits);
+}
+
+/** Takes the primary away from everybody until `release`. Calls wait as they do without one. */
+export function hold(topology: Topology): Topology {
+  const { primary: _, ...rest } = topology;
+  return { ...rest, version: topology.version + 1, isHeld: true };
+}
+
+/** The next observation shows who is primary. */
+export function release(topology: Topology): Topology {
+  const { isHeld: _, ...rest } = topology;
+  return { ...rest, version: topology.version + 1 };
 }
 
 function observe(node: NodeState, observation: Observation): NodeState {

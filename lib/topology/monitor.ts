@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../clock.js';
 import type { ClusterSettings, NodeSettings } from '../config/settings.js';
 import type { ConnectOptions, Driver } from '../pool/driver.js';
-import { fold } from './fold.js';
+import { fold, hold, release } from './fold.js';
 import type { Observation } from './observation.js';
 import { Prober } from './prober.js';
 import { Sampler } from './sampler.js';
@@ -156,9 +156,24 @@ export class Monitor {
     return replicas.some((name) => replayed(this.#topology, name) !== replayed(before, name));
   }
 
+  /** Nobody gets the primary until `release`. */
+  hold(): void {
+    this.#move(hold(this.#topology));
+  }
+
+  /** Resolves when every node was asked, so that the primary of the moment is known. */
+  async release(): Promise<void> {
+    if (this.#topology.isHeld) this.#move(release(this.#topology));
+    await this.probeAllAnew();
+  }
+
   #take(observation: Observation): void {
+    this.#move(fold(this.#topology, observation, this.#options.settings.routing));
+  }
+
+  #move(next: Topology): void {
     const previous = this.#topology;
-    this.#topology = fold(previous, observation, this.#options.settings.routing);
+    this.#topology = next;
     // Whoever takes over is found by asking the others, and not when their turn would have come.
     if (previous.primary !== undefined && this.#topology.primary === undefined) this.#hurry();
     this.#options.onChange(this.#topology, previous);

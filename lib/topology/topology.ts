@@ -50,6 +50,8 @@ export interface Topology {
   readonly newestTimeline: number;
   /** The node that takes writes. */
   readonly primary?: string;
+  /** A switchover is under way: nobody gets the primary. */
+  readonly isHeld?: boolean;
   readonly nodes: readonly NodeState[];
   readonly history: PrimaryHistory;
   /** Where the primary was of late: what was written before a sample began lies before its position. */
