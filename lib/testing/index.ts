@@ -1,4 +1,9 @@
 export type { EmbeddedClusterConfig, EmbeddedNodeEntry } from './cluster-config.js';
+export { drill } from './drill/drill.js';
+export type { DrillOptions, DrillReport } from './drill/drill.js';
+export type { DrilledCluster } from './drill/drilled-cluster.js';
+export type { Cut, FaultName } from './drill/faults.js';
+export type { Call } from './drill/load.js';
 export { EmbeddedCluster } from './embedded-cluster.js';
 export type { EmbeddedClusterOptions, EmbeddedDatabase } from './embedded-cluster.js';
 export type { EmbeddedNode } from './embedded-node.js';
