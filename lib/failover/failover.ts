@@ -5,7 +5,7 @@ import type { FailoverUnderWay } from './journal.js';
 import { stepsBetween, type Step } from './steps.js';
 import { switchover, type SwitchoverParts } from './switchover.js';
 
-export type FailoverParts = Omit<SwitchoverParts, 'engine'>;
+export type FailoverParts = Omit<SwitchoverParts, 'engine' | 'signal'>;
 
 /** Follows the primary, whoever made it one, and tells of it; the mode's engine does what goes beyond. */
 export class Failover {
@@ -14,6 +14,8 @@ export class Failover {
   /** When the primary of the moment was first in trouble. */
   #shakenAt: number | undefined;
   #lost: string | undefined;
+  readonly #closing = new AbortController();
+  #switching: Promise<void> | undefined;
 
   constructor(parts: FailoverParts) {
     this.#parts = parts;
@@ -38,11 +40,16 @@ export class Failover {
   }
 
   /** @throws PgMcpError `SWITCHOVER_FAILED` */
-  switchover(target: string | undefined): Promise<void> {
-    return switchover(target, { ...this.#parts, engine: this.#engine });
+  async switchover(target: string | undefined): Promise<void> {
+    const { signal } = this.#closing;
+    const work = switchover(target, { ...this.#parts, engine: this.#engine, signal });
+    this.#switching = work.catch(() => {});
+    await work;
   }
 
   async stop(): Promise<void> {
+    this.#closing.abort();
+    await this.#switching;
     await this.#engine?.stop();
   }
 

@@ -25,7 +25,7 @@ export class Handover {
   readonly #connections = new Map<string, DriverConnection>();
   readonly #repointed = new Map<string, string>();
   #isReadOnly = false;
-  #isPromoted = false;
+  #mayBePromoted = false;
 
   constructor(parts: HandoverParts) {
     this.#parts = parts;
@@ -63,11 +63,17 @@ export class Handover {
     journal.tell('promoted', { node: to });
   }
 
-  /** As it was, where the target has not been promoted. Never rejects. */
+  /** As it was, where the target has surely not been promoted: else there would be two. Never rejects. */
   async undo(): Promise<void> {
-    if (this.#isPromoted) return;
-    const { from, journal } = this.#parts;
+    const { from, to, journal } = this.#parts;
     try {
+      if (this.#mayBePromoted && !(await this.#isStandby())) {
+        journal.tell('warning', {
+          node: to,
+          detail: `may have been promoted, so ${from} stays read-only; if it was not: ALTER SYSTEM RESET default_transaction_read_only on ${from}, and reload`,
+        });
+        return;
+      }
       if (this.#isReadOnly) await setReadOnly(await this.#on(from), false);
       for (const [node, conninfo] of this.#repointed) await setConninfo(await this.#on(node), conninfo);
     } catch (error) {
@@ -75,6 +81,16 @@ export class Handover {
         node: from,
         detail: `could not be taken back: ALTER SYSTEM RESET default_transaction_read_only there (${String(error)})`,
       });
+    }
+  }
+
+  async #isStandby(): Promise<boolean> {
+    try {
+      const target = await this.#on(this.#parts.to);
+      const { rows } = await target.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
+      return rows[0]?.standby === true;
+    } catch {
+      return false;
     }
   }
 
@@ -100,7 +116,7 @@ export class Handover {
     );
     await connection.query(END_OTHERS);
     await until(
-      async () => (left = await count(connection, OTHERS)) === 0,
+      async () => (left = await count(connection, OTHERS, at)) === 0,
       () => `${left} sessions on ${from} did not end in time`,
     );
   }
@@ -139,7 +155,7 @@ export class Handover {
     const connection = await this.#on(to, 2 * PROMOTE_S * 1_000);
     // What an earlier switchover or fence has left there.
     await setReadOnly(connection, false);
-    this.#isPromoted = true;
+    this.#mayBePromoted = true;
     const { rows } = await connection.query<{ done: boolean }>(
       `SELECT pg_promote(true, ${PROMOTE_S}) AS done`,
     );
@@ -170,8 +186,8 @@ async function setConninfo(connection: Queryable, conninfo: string): Promise<voi
   await connection.query('SELECT pg_reload_conf()');
 }
 
-async function count(connection: Queryable, text: string, at?: string): Promise<number> {
-  const { rows } = await connection.query<{ n: number }>(at === undefined ? text : { text, values: [at] });
+async function count(connection: Queryable, text: string, at: string): Promise<number> {
+  const { rows } = await connection.query<{ n: number }>(text, [at]);
   return rows[0]?.n ?? 0;
 }
 
@@ -194,9 +210,10 @@ async function receivedOn(connection: Queryable): Promise<Lsn> {
 /** Sessions of superusers are theirs to end. */
 const CLIENTS = `pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
   AND usesysid NOT IN (SELECT oid FROM pg_roles WHERE rolsuper)`;
-const OTHERS = `SELECT count(*)::int AS n FROM ${CLIENTS}`;
+/** Those of later are read-only from their beginning, and there may always be new ones. */
+const OTHERS = `SELECT count(*)::int AS n FROM ${CLIENTS} AND backend_start <= $1::timestamptz`;
 /** A transaction that began before the setting may still write. */
-const WRITERS = `${OTHERS} AND (backend_xid IS NOT NULL OR xact_start <= $1::timestamptz)`;
+const WRITERS = `SELECT count(*)::int AS n FROM ${CLIENTS} AND (backend_xid IS NOT NULL OR xact_start <= $1::timestamptz)`;
 const END_OTHERS = `SELECT pg_terminate_backend(pid) FROM ${CLIENTS}`;
 
 /** Which rights of those named are missing, as a text; NULL for none. */

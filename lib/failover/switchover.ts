@@ -10,6 +10,8 @@ const LOOK_MS = 5;
 
 export interface SwitchoverParts extends EngineParts {
   readonly engine: FailoverEngine | undefined;
+  /** The cluster closes: it is given up. */
+  readonly signal: AbortSignal;
   /** Calls that are under way on a node, or wait for a connection to it. */
   readonly load: (node: string) => number;
 }
@@ -22,7 +24,7 @@ export interface SwitchoverParts extends EngineParts {
  * @throws PgMcpError `SWITCHOVER_FAILED` with what is in the way.
  */
 export async function switchover(target: string | undefined, parts: SwitchoverParts): Promise<void> {
-  const { monitor, journal, clock, settings } = parts;
+  const { monitor, journal, clock, settings, signal } = parts;
   await monitor.probeAllAnew();
   const { primary } = monitor.topology;
   if (primary === undefined || journal.underWay)
@@ -31,6 +33,7 @@ export async function switchover(target: string | undefined, parts: SwitchoverPa
   const deadline = clock.now() + settings.pool.acquireTimeoutMs / 2;
   const until = async (holds: () => boolean | Promise<boolean>, what: () => string): Promise<void> => {
     while (!(await holds())) {
+      if (signal.aborted) throw refused('the cluster closes');
       if (clock.now() >= deadline) throw refused(what());
       await delay(clock, LOOK_MS);
     }
@@ -58,7 +61,8 @@ export async function switchover(target: string | undefined, parts: SwitchoverPa
     await handover?.undo();
     await monitor.release();
     journal.ended('failed', 'switchover-failed', { node: chosen, detail: describeError(error) });
-    throw error instanceof PgMcpError ? error : refused(describeError(error), error);
+    const isOurs = error instanceof PgMcpError && error.code === 'SWITCHOVER_FAILED';
+    throw isOurs ? error : refused(describeError(error), error);
   } finally {
     await handover?.close();
   }

@@ -154,10 +154,18 @@ it('lets transactions finish, and gives up when one does not', { timeout: 60_000
 it('takes all back where the target falls out on the way', { timeout: 60_000 }, async () => {
   const { primary, replicas } = servers;
   const [target] = replicas;
-  cluster.on('failover', ({ step }) => {
-    if (step === 'primary-demoted') void target?.freeze();
+  let isFrozen = false;
+  const blocking = cluster.transaction(async () => {
+    await cluster.query('INSERT INTO written VALUES (0)');
+    await until(() => isFrozen, { deadlineMs: 20_000, what: 'the target to be frozen' });
   });
+  cluster.on('failover', ({ step }) => {
+    if (step === 'writes-held') void target?.freeze().then(() => (isFrozen = true));
+  });
+  await until(() => cluster.getStatus().activeConnections > 0, { deadlineMs: 5_000, what: 'a transaction' });
   await expect(cluster.switchover(target?.name)).rejects.toMatchObject({ code: 'SWITCHOVER_FAILED' });
+  await blocking;
+  expect(events.map(({ step }) => step)).toContain('others-repointed');
   await cluster.query('INSERT INTO written VALUES (1)');
   expect(cluster.getStatus().primary).toBe(primary.name);
   await target?.thaw();
@@ -166,6 +174,36 @@ it('takes all back where the target falls out on the way', { timeout: 60_000 }, 
     what: 'both replicas to take reads',
   });
 });
+
+it('takes all back where the cluster is closed on the way', { timeout: 60_000 }, async () => {
+  const other = PgCluster.fromConfig(servers.config, options);
+  await other.connect();
+  let isOver = false;
+  // A transaction of another client keeps it waiting where the old primary is read-only already.
+  const blocking = cluster.transaction(async () => {
+    await cluster.query('INSERT INTO written VALUES (1)');
+    await until(() => isOver, { deadlineMs: 20_000, what: 'the end' });
+  });
+  await until(() => cluster.getStatus().activeConnections > 0, { deadlineMs: 5_000, what: 'a transaction' });
+  const switching = other.switchover().catch((error: unknown) => error);
+  await until(async () => (await readOnly()) === 'on', {
+    deadlineMs: 5_000,
+    what: 'the primary to be read-only',
+  });
+  await other.close();
+  expect(await switching).toMatchObject({ message: 'no switchover: the cluster closes' });
+  expect(await readOnly()).toBe('off');
+  isOver = true;
+  await blocking;
+  await cluster.query('INSERT INTO written VALUES (2)');
+});
+
+async function readOnly(): Promise<string | undefined> {
+  const { rows } = await servers.primary.query<{ setting: string }>(
+    `SELECT current_setting('default_transaction_read_only') AS setting`,
+  );
+  return rows[0]?.setting;
+}
 
 it.each<[string, () => string | undefined, string]>([
   [
