@@ -1,15 +1,14 @@
-import type { RoutingSettings } from '../config/settings.js';
+import type { FailoverSettings, RoutingSettings } from '../config/settings.js';
 import { measureLag, remember, type Lag } from './lag.js';
 import type { NodeFacts, Observation } from './observation.js';
 import { addSample } from './samples.js';
 import { nodeOf, type Health, type NodeState, type Topology, type Trouble } from './topology.js';
 
-const FAILURES_UNTIL_DOWN = 3;
-
-export type LagLimits = Pick<RoutingSettings, 'maxLagMs' | 'maxLagBytes'>;
+type LagLimits = Pick<RoutingSettings, 'maxLagMs' | 'maxLagBytes'>;
+export type FoldLimits = LagLimits & Pick<FailoverSettings, 'maxRetryAttempts'>;
 
 /** The topology after one more observation. Pure: times come with the observations. */
-export function fold(topology: Topology, observation: Observation, limits: LagLimits): Topology {
+export function fold(topology: Topology, observation: Observation, limits: FoldLimits): Topology {
   const nodes = topology.nodes.map((node) =>
     node.name === observation.node ? observe(node, observation) : node,
   );
@@ -20,9 +19,9 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
     systemId === topology.systemId ? topology.newestTimeline : 0,
     ...ofSystem.map(({ facts }) => facts?.timeline ?? 0),
   );
-  const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline));
+  const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline, limits));
   const primary = writable.length === 1 && !topology.isHeld ? writable[0]?.name : undefined;
-  const verdict = { systemId, newestTimeline, primary, writable };
+  const verdict = { systemId, newestTimeline, primary, writable, limits };
   const at = observation.kind === 'probed' ? observation.endedAt : observation.at;
   const settled = nodes.map((node) => {
     const judged = judge(node, verdict);
@@ -55,20 +54,31 @@ export function release(topology: Topology): Topology {
 
 function observe(node: NodeState, observation: Observation): NodeState {
   switch (observation.kind) {
-    case 'probed': {
-      const { facts, startedAt, endedAt } = observation;
-      const streamedAt = isReceiving(facts) || !facts.inRecovery ? endedAt : (node.streamedAt ?? endedAt);
-      const { trouble: _, ...rest } = node;
-      return { ...rest, failures: 0, facts, probeStartedAt: startedAt, probeEndedAt: endedAt, streamedAt };
-    }
+    case 'probed':
+      return answered(node, observation);
     case 'probe-failed':
-      return unreachable(node, node.failures + 1, observation.cause);
+      // Probes overlap: one that was asked later has been answered.
+      if (observation.startedAt < (node.probeStartedAt ?? -Infinity)) return node;
+      return unreachable(node, node.failures + 1, observation.cause, observation.startedAt);
     case 'connection-failed':
       // A server that goes away breaks many connections at once: together they are one failure.
-      return unreachable(node, Math.max(node.failures, 1), observation.cause);
+      return unreachable(node, Math.max(node.failures, 1), observation.cause, observation.at);
     case 'role-reported':
       return node.facts ? { ...node, facts: reportedRole(node.facts, observation.inRecovery) } : node;
   }
+}
+
+/** Probes overlap: an answer counts for what was not asked later, and ends only failures that began before it. */
+function answered(
+  node: NodeState,
+  { facts, startedAt, endedAt }: Extract<Observation, { kind: 'probed' }>,
+): NodeState {
+  if (startedAt < (node.probeStartedAt ?? -Infinity)) return node;
+  const streamedAt = isReceiving(facts) || !facts.inRecovery ? endedAt : (node.streamedAt ?? endedAt);
+  const seen = { ...node, facts, probeStartedAt: startedAt, probeEndedAt: endedAt, streamedAt };
+  if (node.failures > 0 && startedAt < (node.failedAt ?? -Infinity)) return seen;
+  const { trouble: _, failedAt: __, ...well } = seen;
+  return { ...well, failures: 0 };
 }
 
 /** A receiver that waits or starts over gets nothing: its standby may have been left behind on an old timeline. */
@@ -76,8 +86,9 @@ function isReceiving(facts: NodeFacts): boolean {
   return facts.receiver === 'streaming' || facts.receiver === 'connected';
 }
 
-function unreachable(node: NodeState, failures: number, cause: string): NodeState {
-  return { ...node, failures, trouble: { kind: 'unreachable', cause } };
+function unreachable(node: NodeState, failures: number, cause: string, at: number): NodeState {
+  const failedAt = Math.max(at, node.failedAt ?? at);
+  return { ...node, failures, failedAt, trouble: { kind: 'unreachable', cause } };
 }
 
 /** A primary that says it is a standby is one. A standby that says it isn't must show its timeline first. */
@@ -99,8 +110,8 @@ function belongsTo(facts: NodeFacts | undefined, systemId: string): boolean {
 }
 
 /** A node whose timeline can't be read is taken at its word. */
-function mayBePrimary(node: NodeState, newestTimeline: number): boolean {
-  if (!node.facts || node.facts.inRecovery || node.failures >= FAILURES_UNTIL_DOWN) return false;
+function mayBePrimary(node: NodeState, newestTimeline: number, limits: FoldLimits): boolean {
+  if (!node.facts || node.facts.inRecovery || node.failures >= limits.maxRetryAttempts) return false;
   return node.facts.timeline === undefined || node.facts.timeline === newestTimeline;
 }
 
@@ -109,13 +120,15 @@ interface Verdict {
   readonly newestTimeline: number;
   readonly primary: string | undefined;
   readonly writable: readonly NodeState[];
+  readonly limits: FoldLimits;
 }
 
 function judge(node: NodeState, verdict: Verdict): NodeState {
   const { facts, failures } = node;
   const role = facts === undefined ? 'unknown' : facts.inRecovery ? 'replica' : 'primary';
   if (failures > 0) {
-    const health: Health = failures >= FAILURES_UNTIL_DOWN || facts === undefined ? 'down' : 'suspect';
+    const health: Health =
+      failures >= verdict.limits.maxRetryAttempts || facts === undefined ? 'down' : 'suspect';
     return { ...node, role, health };
   }
   const { trouble: _, ...rest } = node;

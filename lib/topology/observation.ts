@@ -38,7 +38,13 @@ export type Observation =
       readonly facts: NodeFacts;
     }
   /** A probe got no answer. */
-  | { readonly kind: 'probe-failed'; readonly node: string; readonly at: number; readonly cause: string }
+  | {
+      readonly kind: 'probe-failed';
+      readonly node: string;
+      readonly startedAt: number;
+      readonly at: number;
+      readonly cause: string;
+    }
   /** A pooled connection broke or could not be opened. */
   | { readonly kind: 'connection-failed'; readonly node: string; readonly at: number; readonly cause: string }
   /** A pooled connection said what the server has become. */

@@ -4,8 +4,8 @@ import type { NodeFacts } from './observation.js';
 import type { PrimarySamples } from './samples.js';
 
 /**
- * `unknown` not seen yet; `up`; `suspect` failed once or twice, takes no reads; `down`
- * failed three times; `refused` answers, but must not be used.
+ * `unknown` not seen yet; `up`; `suspect` failed, takes no reads; `down` failed `failover.max_retry_attempts` times;
+ * `refused` answers, but must not be used.
  */
 export type Health = 'unknown' | 'up' | 'suspect' | 'down' | 'refused';
 
@@ -28,6 +28,8 @@ export interface NodeState {
   readonly trouble?: Trouble;
   /** Failures in a row. */
   readonly failures: number;
+  /** When what failed last had begun. */
+  readonly failedAt?: number;
   readonly facts?: NodeFacts;
   /** When the probe that brought the facts began and ended. */
   readonly probeStartedAt?: number;
