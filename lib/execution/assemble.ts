@@ -9,7 +9,7 @@ import { Sessions } from './sessions.js';
 import { ShadowCount } from './shadow-report.js';
 import { StatementClasses } from './statement-classes.js';
 
-export interface ExecutionParts extends Omit<FinderParts, 'classes' | 'loads'> {
+export interface ExecutionParts extends Omit<FinderParts, 'classes' | 'loads' | 'waiting'> {
   readonly texts: KnownTexts;
 }
 

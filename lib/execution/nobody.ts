@@ -5,17 +5,24 @@ import type { Demand } from './demand.js';
 
 /** What a call is told that found nobody to serve it. Pure. */
 export function nobody(demand: Demand, decision: Decision, topology: Topology, cause: unknown): PgMcpError {
+  if (demand.target === 'primary') return noPrimary(topology, cause);
   const options = { cause, safeToRetry: true };
-  const noPrimary = `no primary to send this to: ${whyNoPrimary(topology)}`;
-  if (demand.target === 'primary') return new PgMcpError('NO_PRIMARY', noPrimary, options);
   const { refusals = [] } = decision;
   if (demand.onUnavailable === 'primary') {
     const isBehind = refusals.some(({ reason }) => reason === 'behind-session');
     const isAhead = refusals.length === 0 && demand.isBound && demand.session.isMarked;
-    const message = `no node is known to have what this session has written; ${noPrimary}`;
+    const message = `no node is known to have what this session has written; ${messageOf(topology)}`;
     if (isBehind || isAhead) return new PgMcpError('CONSISTENCY_UNAVAILABLE', message, options);
   }
   const reasons = refusals.map(({ node, reason, detail }) => `${node}: ${reason} (${detail})`);
   const why = reasons.length > 0 ? reasons.join('; ') : 'the cluster has none';
   return new PgMcpError('NO_REPLICA', `no replica can serve this read: ${why}`, options);
+}
+
+export function noPrimary(topology: Topology, cause: unknown): PgMcpError {
+  return new PgMcpError('NO_PRIMARY', messageOf(topology), { cause, safeToRetry: true });
+}
+
+function messageOf(topology: Topology): string {
+  return `no primary to send this to: ${whyNoPrimary(topology)}`;
 }

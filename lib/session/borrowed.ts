@@ -38,4 +38,9 @@ export function forOneTurn(borrowed: Borrowed, release: () => void): Borrowed {
 /** Where connections come from: the pools by route, or one connection that a scope holds. */
 export interface ConnectionSource {
   borrow(): Promise<Borrowed>;
+  /**
+   * The first statement of a transaction has failed there, which has been rolled back and the connection given back.
+   * Resolves when another one may serve; rejects with the error where none will.
+   */
+  refused?(error: unknown, borrowed: Pick<Borrowed, 'node' | 'role'>): Promise<void>;
 }

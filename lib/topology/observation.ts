@@ -10,6 +10,8 @@ export type ReceiverState =
 /** What one probe learned from a node. What an account may not see, or a service hides, is undefined. */
 export interface NodeFacts {
   readonly inRecovery: boolean;
+  /** Primary only: `default_transaction_read_only` is on, as on one that was fenced. */
+  readonly isReadOnly?: boolean;
   readonly systemId?: string;
   /** On a primary read off the name of its WAL file, on a standby the one it receives. */
   readonly timeline?: number;

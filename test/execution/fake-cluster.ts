@@ -6,6 +6,8 @@ export interface FakeNode {
   standby: boolean;
   timeline: number;
   replayed: number;
+  /** `default_transaction_read_only`. */
+  readOnly?: boolean;
   /** Of a primary: where it left the timeline before. */
   forkedAt?: number;
 }
@@ -81,11 +83,12 @@ export async function fakeCluster(options: ClusterOptions = {}, random = () => 0
   return fake;
 }
 
-function probeRow({ standby, timeline, replayed, forkedAt }: FakeNode) {
+function probeRow({ standby, timeline, replayed, forkedAt, readOnly }: FakeNode) {
   const position = `0/${replayed.toString(16)}`;
   const fork = forkedAt === undefined ? null : `0/${forkedAt.toString(16)}`;
   return {
     standby,
+    read_only: !standby && readOnly === true,
     system_id: '7000000000000000001',
     server_started_at: 'then',
     timeline,
