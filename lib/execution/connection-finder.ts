@@ -281,15 +281,14 @@ export class ConnectionFinder {
     throw nobody(demand, this.#route(topology, demand, ordeal.failed), topology, ordeal.lastError);
   }
 
-  /** Those whom a primary would serve wait for one. */
+  /** What only a primary serves waits for one. */
   #until(
     demand: Demand,
     suits: (topology: Topology) => boolean,
     timeoutMs: number,
   ): Promise<Topology | undefined> {
     const { waiting, monitor } = this.#parts;
-    const isForPrimary = demand.target === 'primary' || demand.onUnavailable === 'primary';
-    return (isForPrimary ? waiting : monitor).until(suits, timeoutMs);
+    return (demand.target === 'primary' ? waiting : monitor).until(suits, timeoutMs);
   }
 
   #refuseUnlessOpen(): void {

@@ -1,6 +1,6 @@
 import { PgMcpError } from '../errors.js';
 import { whyNoPrimary, type Decision } from '../routing/route.js';
-import type { Topology } from '../topology/topology.js';
+import { rivalsIn, type NodeState, type Topology } from '../topology/topology.js';
 import type { Demand } from './demand.js';
 
 /** What a call is told that found nobody to serve it. Pure. */
@@ -20,9 +20,20 @@ export function nobody(demand: Demand, decision: Decision, topology: Topology, c
 }
 
 export function noPrimary(topology: Topology, cause: unknown): PgMcpError {
+  const rivals = rivalsIn(topology);
+  if (rivals.length > 0) return splitBrain(rivals, cause);
   return new PgMcpError('NO_PRIMARY', messageOf(topology), { cause, safeToRetry: true });
 }
 
 function messageOf(topology: Topology): string {
   return `no primary to send this to: ${whyNoPrimary(topology)}`;
+}
+
+function splitBrain(rivals: readonly NodeState[], cause: unknown): PgMcpError {
+  const names = rivals.map(({ name }) => name).join(' and ');
+  return new PgMcpError(
+    'SPLIT_BRAIN',
+    `no primary to send this to: ${names} are writable on the same timeline, and may have taken different writes since; stop one of them, or set default_transaction_read_only on it, compare their data, and rebuild it from the other as a standby`,
+    { cause, safeToRetry: true },
+  );
 }

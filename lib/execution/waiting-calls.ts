@@ -1,7 +1,7 @@
 import { PgMcpError } from '../errors.js';
 import { whyNoPrimary } from '../routing/route.js';
 import type { Monitor } from '../topology/monitor.js';
-import type { Topology } from '../topology/topology.js';
+import { rivalsIn, type Topology } from '../topology/topology.js';
 
 /** The calls that wait for a primary: no more than may, and while any does the nodes are asked often. */
 export class WaitingCalls {
@@ -16,17 +16,20 @@ export class WaitingCalls {
   }
 
   /**
-   * Resolves with the first topology that `suits`; with undefined when none came in time.
+   * Resolves with the first topology that `suits`; with undefined when none came in time, or where two nodes claim to
+   * be the primary: somebody must decide that, and it may take long.
    *
    * @throws PgMcpError `NO_PRIMARY` where as many wait as may.
    */
   async until(suits: (topology: Topology) => boolean, timeoutMs: number): Promise<Topology | undefined> {
-    if (suits(this.#monitor.topology)) return this.#monitor.topology;
+    const { topology } = this.#monitor;
+    if (suits(topology)) return topology;
     if (this.#waiting >= this.#most) throw this.#tooMany();
     this.#waiting++;
     const over = this.#monitor.seek();
     try {
-      return await this.#monitor.until(suits, timeoutMs);
+      const last = await this.#monitor.until((next) => suits(next) || isSplit(next), timeoutMs);
+      return last && suits(last) ? last : undefined;
     } finally {
       over();
       this.#waiting--;
@@ -41,4 +44,8 @@ export class WaitingCalls {
       { safeToRetry: true, reason: 'too-many-waiting' },
     );
   }
+}
+
+function isSplit(topology: Topology): boolean {
+  return topology.primary === undefined && rivalsIn(topology).length > 0;
 }

@@ -1,10 +1,9 @@
-import type { FailoverSettings, RoutingSettings } from '../config/settings.js';
-import { measureLag, remember, type Lag } from './lag.js';
-import type { NodeFacts, Observation } from './observation.js';
-import { addSample } from './samples.js';
-import { nodeOf, type Health, type NodeState, type Topology, type Trouble } from './topology.js';
+import type { FailoverSettings } from '../config/settings.js';
+import { leadership, type Leadership } from './leadership.js';
+import { measure, type LagLimits } from './measure.js';
+import { isReceiving, type NodeFacts, type Observation } from './observation.js';
+import { type Health, type NodeState, type Topology, type Trouble } from './topology.js';
 
-type LagLimits = Pick<RoutingSettings, 'maxLagMs' | 'maxLagBytes'>;
 export type FoldLimits = LagLimits & Pick<FailoverSettings, 'maxRetryAttempts'>;
 
 /** The topology after one more observation. Pure: times come with the observations. */
@@ -15,27 +14,28 @@ export function fold(topology: Topology, observation: Observation, limits: FoldL
   const systemId = topology.systemId ?? chooseSystem(nodes);
   const ofSystem = nodes.filter((node) => systemId === undefined || belongsTo(node.facts, systemId));
   // Until the system is known, a stranger's timeline may be among those seen.
-  const newestTimeline = Math.max(
-    systemId === topology.systemId ? topology.newestTimeline : 0,
-    ...ofSystem.map(({ facts }) => facts?.timeline ?? 0),
-  );
-  const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline, limits));
-  const primary = writable.length === 1 && !topology.isHeld ? writable[0]?.name : undefined;
-  const verdict = { systemId, newestTimeline, primary, writable, limits };
+  const before = systemId === topology.systemId ? topology : { newestTimeline: 0, newestSince: -Infinity };
   const at = observation.kind === 'probed' ? observation.endedAt : observation.at;
+  const led = leadership(ofSystem, before, {
+    at,
+    maxRetryAttempts: limits.maxRetryAttempts,
+    configured: nodes.length,
+  });
+  const verdict = { ...led, systemId, limits };
   const settled = nodes.map((node) => {
     const judged = judge(node, verdict);
     return isBack(node.health, judged.health, topology) ? { ...judged, returnedAt: at } : judged;
   });
   const next: Topology = {
     version: topology.version + 1,
-    newestTimeline,
+    newestTimeline: led.newestTimeline,
+    newestSince: led.newestSince,
     nodes: settled,
     history: topology.history,
     samples: topology.samples,
     ...(topology.isHeld && { isHeld: true }),
     ...(systemId !== undefined && { systemId }),
-    ...(primary !== undefined && { primary }),
+    ...(led.primary !== undefined && !topology.isHeld && { primary: led.primary }),
   };
   return measure(next, topology.sampled, observation, limits);
 }
@@ -81,11 +81,6 @@ function answered(
   return { ...well, failures: 0 };
 }
 
-/** A receiver that waits or starts over gets nothing: its standby may have been left behind on an old timeline. */
-function isReceiving(facts: NodeFacts): boolean {
-  return facts.receiver === 'streaming' || facts.receiver === 'connected';
-}
-
 function unreachable(node: NodeState, failures: number, cause: string, at: number): NodeState {
   const failedAt = Math.max(at, node.failedAt ?? at);
   return { ...node, failures, failedAt, trouble: { kind: 'unreachable', cause } };
@@ -109,21 +104,13 @@ function belongsTo(facts: NodeFacts | undefined, systemId: string): boolean {
   return facts !== undefined && (facts.systemId === undefined || facts.systemId === systemId);
 }
 
-/** A node whose timeline can't be read is taken at its word. */
-function mayBePrimary(node: NodeState, newestTimeline: number, limits: FoldLimits): boolean {
-  if (!node.facts || node.facts.inRecovery || node.failures >= limits.maxRetryAttempts) return false;
-  return node.facts.timeline === undefined || node.facts.timeline === newestTimeline;
-}
-
-interface Verdict {
+interface Verdict extends Leadership {
   readonly systemId: string | undefined;
-  readonly newestTimeline: number;
-  readonly primary: string | undefined;
-  readonly writable: readonly NodeState[];
   readonly limits: FoldLimits;
 }
 
-function judge(node: NodeState, verdict: Verdict): NodeState {
+function judge(before: NodeState, verdict: Verdict): NodeState {
+  const node = mark(before, verdict);
   const { facts, failures } = node;
   const role = facts === undefined ? 'unknown' : facts.inRecovery ? 'replica' : 'primary';
   if (failures > 0) {
@@ -137,6 +124,14 @@ function judge(node: NodeState, verdict: Verdict): NodeState {
   return trouble ? { ...rest, role, health: 'refused', trouble } : { ...rest, role, health: 'up' };
 }
 
+/** Notes on which timeline a node was when the cluster went back to a lower one. */
+function mark(node: NodeState, { overruled }: Verdict): NodeState {
+  const timeline = overruled.get(node.name);
+  if (timeline === node.overruled) return node;
+  const { overruled: _, ...rest } = node;
+  return timeline === undefined ? rest : { ...rest, overruled: timeline };
+}
+
 /** At the start nobody is back: the nodes are found up one after the other until the system is known. */
 function isBack(before: Health, now: Health, { systemId }: Topology): boolean {
   if (now !== 'up' || before === 'up') return false;
@@ -147,65 +142,11 @@ function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Troubl
   if (!belongsTo(facts, verdict.systemId ?? ''))
     return { kind: 'other-system', systemId: facts.systemId ?? '' };
   if (facts.inRecovery || node.name === verdict.primary) return undefined;
-  const timeline = facts.timeline ?? 0;
-  if (timeline < verdict.newestTimeline && facts.timeline !== undefined) {
-    return { kind: 'stale-primary', timeline, newest: verdict.newestTimeline };
-  }
-  const others = verdict.writable.filter((other) => other.name !== node.name).map((other) => other.name);
-  return others.length > 0 ? { kind: 'two-primaries', others } : undefined;
-}
-
-/** Takes the primary's position into the history and measures the replicas against it. */
-function measure(
-  topology: Topology,
-  sampled: string | undefined,
-  observation: Observation,
-  limits: LagLimits,
-): Topology {
-  const primary = topology.primary === undefined ? undefined : nodeOf(topology, topology.primary);
-  const isSample = observation.kind === 'probed' && observation.node === primary?.name;
-  // Kept while there is no primary: the same one may come back.
-  const before = primary === undefined || primary.name === sampled ? topology.history : [];
-  const insertLsn = primary?.facts?.insertLsn;
-  const history =
-    isSample && insertLsn !== undefined ? remember(before, insertLsn, observation.startedAt) : before;
-  const samples = primary?.name === sampled || primary === undefined ? topology.samples : [];
-  const timeline = primary?.facts?.timeline;
-  const sample =
-    isSample && insertLsn !== undefined && timeline !== undefined
-      ? { at: observation.startedAt, timeline, lsn: insertLsn }
-      : undefined;
-  const primaryIsUp = primary?.health === 'up';
-  const nodes = topology.nodes.map((node) => {
-    const { lag: _, ...rest } = node;
-    const lag = node.role === 'replica' ? lagOf(node, history, primaryIsUp) : undefined;
-    const isLagging = lag !== undefined && isBeyond(lag, limits, node.isLagging);
-    return { ...rest, isLagging, ...(lag && { lag }) };
-  });
-  const owner = primary?.name ?? sampled;
-  return {
-    ...topology,
-    nodes,
-    history,
-    samples: sample ? addSample(samples, sample) : samples,
-    ...(owner !== undefined && { sampled: owner }),
-  };
-}
-
-function lagOf(node: NodeState, history: Topology['history'], primaryIsUp: boolean): Lag | undefined {
-  const { facts, probeEndedAt, streamedAt } = node;
-  if (facts?.replayedLsn === undefined || probeEndedAt === undefined) return undefined;
-  // Without a primary nothing new can be missed: time stands still at what was last seen of it.
-  const at = primaryIsUp ? probeEndedAt : Math.min(probeEndedAt, history.at(-1)?.until ?? probeEndedAt);
-  const lag = measureLag(history, facts.replayedLsn, at);
-  const isCutOff =
-    primaryIsUp && facts.receiver !== undefined && !isReceiving(facts) && streamedAt !== undefined;
-  if (!lag || !isCutOff) return lag;
-  return { bytes: lag.bytes, ms: Math.max(lag.ms, probeEndedAt - streamedAt) };
-}
-
-/** Out beyond the limit, back in at half of it. */
-function isBeyond(lag: Lag, limits: LagLimits, wasBeyond: boolean): boolean {
-  const share = wasBeyond ? 0.5 : 1;
-  return lag.ms > limits.maxLagMs * share || lag.bytes > limits.maxLagBytes * share;
+  const { newestTimeline: newest, primary, writable } = verdict;
+  const { timeline } = facts;
+  if (timeline !== undefined && timeline < newest) return { kind: 'stale-primary', timeline, newest };
+  if (timeline !== undefined && timeline > newest) return { kind: 'overruled', timeline, accepted: newest };
+  const others = writable.filter((other) => other.name !== node.name).map((other) => other.name);
+  if (others.length === 0) return undefined;
+  return primary === undefined ? { kind: 'two-primaries', others } : { kind: 'fenced', primary };
 }

@@ -28,6 +28,8 @@ export interface NodeFacts {
   readonly replayedLsn?: Lsn;
   readonly isReplayPaused?: boolean;
   readonly receiver?: ReceiverState;
+  /** Where it receives from, as it was told to: a name or an address. */
+  readonly sender?: { readonly host: string; readonly port: number };
 }
 
 /** Something that was seen of one node. Times are milliseconds of the clock. */
@@ -56,3 +58,8 @@ export type Observation =
       readonly at: number;
       readonly inRecovery: boolean;
     };
+
+/** A receiver that waits or starts over gets nothing: its standby may have been left behind on an old timeline. */
+export function isReceiving(facts: NodeFacts): boolean {
+  return facts.receiver === 'streaming' || facts.receiver === 'connected';
+}

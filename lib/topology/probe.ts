@@ -25,7 +25,8 @@ const FULL_PROBE = `
          CASE WHEN node.standby THEN pg_is_wal_replay_paused() END AS replay_paused,
          CASE WHEN node.standby THEN
            CASE WHEN receiver.pid IS NULL THEN 'none' ELSE coalesce(receiver.status, 'connected') END
-         END AS receiver
+         END AS receiver,
+         receiver.sender_host, receiver.sender_port
     FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) AS node
     LEFT JOIN pg_stat_wal_receiver AS receiver ON true`;
 
@@ -52,6 +53,8 @@ interface ProbeRow {
   readonly replayed_lsn?: string | null;
   readonly replay_paused?: boolean | null;
   readonly receiver?: ReceiverState | null;
+  readonly sender_host?: string | null;
+  readonly sender_port?: number | null;
 }
 
 /** Asks a node what it is. Where positions are hidden, its role alone. */
@@ -90,5 +93,7 @@ function toFacts(row: ProbeRow): NodeFacts {
     }),
     ...(row.replay_paused != null && { isReplayPaused: row.replay_paused }),
     ...(row.receiver != null && { receiver: row.receiver }),
+    ...(row.sender_host != null &&
+      row.sender_port != null && { sender: { host: row.sender_host, port: row.sender_port } }),
   };
 }
