@@ -10,6 +10,7 @@ import { route, type Decision } from '../routing/route.js';
 import type { Session } from '../session/session.js';
 import type { Monitor } from '../topology/monitor.js';
 import type { NodeState, Topology } from '../topology/topology.js';
+import type { CommitOutcomes } from './commit-outcomes.js';
 import { intentOf, misfitOf, rememberRead, stickTo, type Demand } from './demand.js';
 import { FloorWaits } from './floor-waits.js';
 import { nobody } from './nobody.js';
@@ -29,6 +30,7 @@ export interface FinderParts {
   readonly classes: StatementClasses;
   readonly loads: NodeLoads;
   readonly waiting: WaitingCalls;
+  readonly outcomes: CommitOutcomes;
 }
 
 /** For so long writes have positions asked for, after the last read that depends on them. */
@@ -246,9 +248,9 @@ export class ConnectionFinder {
   }
 
   #lend({ node, target, mustNotWrite }: Chosen, connection: PooledConnection): PoolConnection {
-    const { clock, tally } = this.#parts;
+    const { clock, tally, outcomes } = this.#parts;
     const pool = this.poolOf(node.name);
-    return new PoolConnection(node.name, target, mustNotWrite, { connection, pool, clock, tally });
+    return new PoolConnection(node.name, target, mustNotWrite, { connection, pool, clock, tally, outcomes });
   }
 
   #tellAcquired({ node, target }: Chosen, elapsedMs: number, error?: unknown): void {

@@ -13,6 +13,13 @@ export interface Borrowed {
   /** The `pg.Client`. */
   readonly client: unknown;
   query<R = Row>(statement: Statement): Promise<QueryResult<R>>;
+  /**
+   * Commits the transaction that is open on it. Where the connection breaks under that, it is found out what became of
+   * it, as far as the server can tell.
+   *
+   * @throws ConnectionLostError where it has not been committed, or that is not known.
+   */
+  commit(): Promise<QueryResult>;
   /** The session may carry traces of its user: reset it before another gets it. */
   taint(): void;
   /** Gives it back; what is left open on it is cut off. A second call does nothing. */
@@ -29,6 +36,7 @@ export function forOneTurn(borrowed: Borrowed, release: () => void): Borrowed {
     mustNotWrite: false,
     client: borrowed.client,
     query: (statement) => borrowed.query(statement),
+    commit: () => borrowed.commit(),
     taint: () => borrowed.taint(),
     release,
     cut: () => borrowed.cut(),

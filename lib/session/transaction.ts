@@ -53,7 +53,8 @@ export class Transaction extends UnitOfWork {
   }
 
   protected async commit(borrowed: Borrowed): Promise<void> {
-    const result = await borrowed.query({ text: 'COMMIT' });
+    const isRead = this.#options.readOnly === true;
+    const result = await (isRead ? borrowed.query({ text: 'COMMIT' }) : borrowed.commit());
     // COMMIT of a failed transaction succeeds, with the tag ROLLBACK (manual, COMMIT).
     if (result.command === 'ROLLBACK') throw rolledBack();
   }

@@ -44,7 +44,8 @@ describe('the pool of a node', () => {
     const released: unknown[] = [];
     const pool = { release: (connection: unknown) => released.push(connection) } as unknown as NodePool;
     const connection = {} as ConstructorParameters<typeof PoolConnection>[3]['connection'];
-    const parts = { connection, pool, clock: systemClock, tally: new Tally() };
+    const outcomes = {} as ConstructorParameters<typeof PoolConnection>[3]['outcomes'];
+    const parts = { connection, pool, clock: systemClock, tally: new Tally(), outcomes };
     const borrowed = new PoolConnection('p', 'primary', false, parts);
     borrowed.release();
     borrowed.release();
