@@ -95,7 +95,7 @@ export class CommitOutcomes {
       if (typeof row === 'object') {
         if (row.timeline !== timeline || row.status === null) return 'unknown';
         if (row.status === 'aborted') return 'aborted';
-        const hasLivedOn = Number(row.alive_ms ?? 0) > clock.now() - sentAt;
+        const hasLivedOn = (row.alive_ms ?? 0) > clock.now() - sentAt;
         if (row.status === 'committed') return hasLivedOn ? 'committed' : 'unknown';
       }
       await delay(clock, Math.min(AGAIN_MS, left()));

@@ -1,5 +1,5 @@
 import type { FailoverSettings } from '../config/settings.js';
-import { leadership, type Leadership } from './leadership.js';
+import { isSameServer, leadership, type Leadership } from './leadership.js';
 import { measure, type LagLimits } from './measure.js';
 import { isReceiving, type NodeFacts, type Observation } from './observation.js';
 import { type Health, type NodeState, type Topology, type Trouble } from './topology.js';
@@ -146,7 +146,7 @@ function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Troubl
   const { timeline } = facts;
   if (timeline !== undefined && timeline < newest) return { kind: 'stale-primary', timeline, newest };
   if (timeline !== undefined && timeline > newest) return { kind: 'overruled', timeline, accepted: newest };
-  const others = writable.filter((other) => other.name !== node.name).map((other) => other.name);
+  const others = writable.filter((other) => !isSameServer(other, node)).map((other) => other.name);
   if (others.length === 0) return undefined;
   return primary === undefined ? { kind: 'two-primaries', others } : { kind: 'fenced', primary };
 }

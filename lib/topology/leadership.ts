@@ -43,7 +43,8 @@ export function leadership(
     if (accepted !== undefined || its === already) overruled.set(name, its);
   }
   const writable = nodes.filter((node) => mayBePrimary(node, timeline, limits));
-  const primary = onlyOne(writable) ?? onlyOne(writable.filter(({ facts }) => facts?.isReadOnly !== true));
+  const primary =
+    oneServer(writable) ?? oneServer(writable.filter(({ facts }) => facts?.isReadOnly !== true));
   return {
     newestTimeline: timeline,
     newestSince: accepted === undefined ? newestSince : limits.at,
@@ -63,8 +64,17 @@ function mayBePrimary({ facts, failures }: NodeState, timeline: number, limits: 
   return facts.timeline === undefined || facts.timeline === timeline;
 }
 
-function onlyOne(nodes: readonly NodeState[]): NodeState | undefined {
-  return nodes.length === 1 ? nodes[0] : undefined;
+/** Two names may lead to one server, as those of a service for its writer and for each machine do. */
+export function isSameServer(one: NodeState, other: NodeState): boolean {
+  if (one.name === other.name) return true;
+  const startedAt = one.facts?.serverStartedAt;
+  return startedAt !== undefined && startedAt === other.facts?.serverStartedAt;
+}
+
+/** The node, where they all are one server; by the name that is meant for it. */
+function oneServer(nodes: readonly NodeState[]): NodeState | undefined {
+  const meant = nodes.find(({ settings }) => settings.configuredRole === 'primary') ?? nodes[0];
+  return meant && nodes.every((node) => isSameServer(node, meant)) ? meant : undefined;
 }
 
 /**

@@ -134,6 +134,18 @@ describe('two primaries on one timeline', () => {
   });
 });
 
+test('two names of one server are no split: the one that is meant for the primary is it', () => {
+  const same = { serverStartedAt: 'then' };
+  const scene = new Scene().primary('b', 100, same).primary('a', 100, same).replica('c', 100);
+  expect([scene.topology.primary, scene.view['a'], scene.view['b']]).toEqual([
+    'a',
+    'primary up',
+    'primary up',
+  ]);
+  scene.primary('b', 100, { serverStartedAt: 'later' });
+  expect(scene.topology.primary).toBeUndefined();
+});
+
 test('a single primary is used though it is read-only: it serves reads', () => {
   const scene = new Scene([nodeSettings('a', 'primary')]).primary('a', 100, { isReadOnly: true });
   expect([scene.topology.primary, scene.view['a']]).toEqual(['a', 'primary up']);
