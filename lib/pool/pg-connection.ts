@@ -23,6 +23,11 @@ const IDENTITY = `
   SELECT extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt",
     to_json(current_schemas(true))::text AS "searchPath"`;
 
+const PROCESS_ID = 'SELECT pg_backend_pid() AS id';
+
+/** As the server names it, whatever type parsers the caller has set. */
+const AS_TEXT = { getTypeParser: () => (value: unknown) => value };
+
 /** DISCARD ALL drops the prepared statements too; `pg` would go on believing in them. */
 const DROPS_PREPARED = /^(DEALLOCATE|DISCARD)$/;
 
@@ -55,6 +60,7 @@ export class PgConnection implements DriverConnection {
   #lost: Error | undefined;
   #ending = false;
   #inFlight = 0;
+  #wasServerAsked = false;
   readonly #untilReady: (() => void)[] = [];
 
   constructor(
@@ -116,9 +122,7 @@ export class PgConnection implements DriverConnection {
   /** A service that hides it is one whose positions count for nothing. */
   async identify(): Promise<void> {
     try {
-      // As texts, whatever type parsers the caller has set.
-      const types = { getTypeParser: () => (value: unknown) => value };
-      const { rows } = await this.query<ServerIdentity>({ text: IDENTITY, types });
+      const { rows } = await this.query<ServerIdentity>({ text: IDENTITY, types: AS_TEXT });
       [this.#identity] = rows;
     } catch (error) {
       if (this.#lost) throw this.#lost;
@@ -185,6 +189,7 @@ export class PgConnection implements DriverConnection {
 
   /** @param mayRepeat Whether it may be sent again, where the server has not begun with it. */
   #send<R>(statement: Statement, name: string | undefined, mayRepeat: boolean, answered: Answered<R>): void {
+    if (name !== undefined && !this.#wasServerAsked && this.transactionStatus === 'I') this.#askWhichServer();
     this.#inFlight++;
     const query = new StatementQuery<R>(statement, name, this.#line, (error, result) => {
       if (!error) {
@@ -203,6 +208,14 @@ export class PgConnection implements DriverConnection {
       });
     });
     this.client.query(query as unknown as pg.Submittable);
+  }
+
+  /** Goes ahead of the first name: is who answers who greeted us, or does a proxy pass us on? */
+  #askWhichServer(): void {
+    this.#wasServerAsked = true;
+    this.#send<{ id: string }>({ text: PROCESS_ID, types: AS_TEXT }, undefined, false, (_, result) => {
+      this.#line.prepared.hasOneServer = result?.rows[0]?.id === String(this.processId);
+    });
   }
 
   /** Only when the server is ready for what follows can the connection be judged. */

@@ -48,8 +48,8 @@ type Callback<R> = (error: unknown, result: QueryResult<R>) => void;
 /**
  * A query of `pg` for a statement, told of by callback: it costs no promise and no copies. What `pg` would send in five
  * writes goes out in one, with what others send on the same connection in the same turn of the event loop; and the
- * columns of a prepared statement are asked for once. They can't change: the server refuses with `cached plan must not
- * change result type`.
+ * columns of a prepared statement are asked for once, where one server answers all. They can't change there: it refuses
+ * with `cached plan must not change result type`.
  */
 export class StatementQuery<R> extends Query {
   readonly #line: Line;

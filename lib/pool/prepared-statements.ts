@@ -12,6 +12,11 @@ export interface PreparingConnection {
 
 /** The statements that were prepared on one connection, under names of ours. */
 export class PreparedStatements {
+  /**
+   * It is one server's process that answers, which refuses to give other columns than when it prepared a statement. A
+   * proxy may ask another one, where the same name was prepared later.
+   */
+  hasOneServer = false;
   readonly #connection: PreparingConnection;
   /** Names by text, those used least recently first. */
   readonly #names = new Map<string, string>();
@@ -65,7 +70,7 @@ export class PreparedStatements {
   }
 
   keepColumns(name: string, columns: readonly QueryField[]): void {
-    this.#columns.set(name, columns);
+    if (this.hasOneServer) this.#columns.set(name, columns);
   }
 
   /** What `pg` has seen the server prepare under that name. */

@@ -13,6 +13,7 @@ beforeEach(() => {
   connection = { parsedStatements: {}, submittedNamedStatements: {} };
   closed = [];
   prepared = new PreparedStatements(connection, (name) => closed.push(name));
+  prepared.hasOneServer = true;
 });
 
 const text = (id: number) => new KnownText(`SELECT ${id}`);
@@ -109,6 +110,13 @@ test('columns are kept by name, and go with it', () => {
   expect(prepared.columnsOf(sure(name))).toBe(COLUMNS);
   prepare(text(1_000));
   expect(prepared.columnsOf(sure(name))).toBeUndefined();
+});
+
+test('columns are not kept where several servers may answer', () => {
+  const name = prepare(text(1));
+  prepared.hasOneServer = false;
+  prepared.keepColumns(name, COLUMNS);
+  expect(prepared.columnsOf(name)).toBeUndefined();
 });
 
 test('when the server has dropped all, nothing is closed, nothing is believed, and the names are new', () => {
