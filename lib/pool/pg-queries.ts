@@ -2,12 +2,14 @@ import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import type { QueryField, QueryResult, Statement } from '../query.js';
 import type { Outbox } from './outbox.js';
-import type { PreparedStatements } from './prepared-statements.js';
+import type { Columns, PreparedStatements } from './prepared-statements.js';
 
 /** What `pg` keeps of a result while its rows come in. */
 interface OpenResult {
   fields: QueryField[];
-  addFields(fields: readonly QueryField[]): void;
+  _parsers: unknown[];
+  _prebuiltEmptyResultObject: object;
+  readonly _types: NonNullable<Statement['types']>;
   addRow(row: unknown): void;
   parseRow(values: readonly unknown[]): unknown;
 }
@@ -85,7 +87,7 @@ export class StatementQuery<R> extends Query {
     const isPrepared = before !== undefined;
     const columns = isPrepared ? prepared.columnsOf(name) : undefined;
     try {
-      if (columns) this._result.addFields(columns);
+      if (columns) this.#expect(columns);
       const bind = serialize.bind({
         statement: name,
         values,
@@ -107,8 +109,19 @@ export class StatementQuery<R> extends Query {
     } catch (error) {
       // Of the caller's own `types`: thrown from here, it would end the process.
       this._canceledDueToError = error;
+      return;
     }
-    if (this.name !== undefined) this.#line.prepared.keepColumns(this.name, message.fields);
+    if (this.name === undefined) return;
+    const { fields, _prebuiltEmptyResultObject: emptyRow } = this._result;
+    this.#line.prepared.keepColumns(this.name, { fields, emptyRow });
+  }
+
+  /** As after a description; making the empty row again would cost more than all the rest. */
+  #expect({ fields, emptyRow }: Columns): void {
+    const result = this._result;
+    result.fields = fields;
+    result._parsers = fields.map(({ dataTypeID }) => result._types.getTypeParser(dataTypeID, 'text'));
+    result._prebuiltEmptyResultObject = emptyRow;
   }
 
   /** Without the events that nobody hears. */

@@ -351,6 +351,15 @@ describe('what is prepared', () => {
       expect(await timesAsked(await open())).toBe(2);
     });
 
+    test('once, and each call has its own type parsers all the same', async () => {
+      const connection = await open();
+      await timesAsked(connection);
+      const types = { getTypeParser: () => (value: string) => `<${value}>` };
+      const rows = await rowsOf(send(connection, { text: TEXT, values: [7], types }));
+      expect(rows).toEqual([{ a: '<7>' }]);
+      expect(await timesAsked(connection)).toBe(0);
+    });
+
     test('each time where another process answers than the one that greeted: there may be several', async () => {
       const connection = await open();
       Object.assign(connection.client, { processID: sure(connection.processId) + 1 });

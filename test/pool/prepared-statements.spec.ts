@@ -3,7 +3,7 @@ import { KnownText } from '../../lib/pool/known-texts.js';
 import { PreparedStatements, type PreparingConnection } from '../../lib/pool/prepared-statements.js';
 import { sure } from '../support/sure.js';
 
-const COLUMNS = [{ name: 'a', dataTypeID: 23, tableID: 0, columnID: 0 }];
+const COLUMNS = { fields: [{ name: 'a', dataTypeID: 23, tableID: 0, columnID: 0 }], emptyRow: { a: null } };
 
 let connection: PreparingConnection;
 let closed: string[];
