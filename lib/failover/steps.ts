@@ -34,6 +34,7 @@ function keptOut(node: NodeState, previous: Topology): readonly Step[] {
   const { trouble } = node;
   if (trouble?.kind === before || !trouble) return [];
   const facts = { node: node.name, detail: describeTrouble(trouble) };
-  if (trouble.kind === 'stale-primary') return [{ step: 'node-quarantined', ...facts }];
+  if (trouble.kind === 'stale-primary' || trouble.kind === 'not-the-leader')
+    return [{ step: 'node-quarantined', ...facts }];
   return trouble.kind === 'two-primaries' ? [{ step: 'split-brain', ...facts }] : [];
 }

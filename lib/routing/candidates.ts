@@ -84,8 +84,8 @@ function refuse(
     return { reason, detail: trouble ? describeTrouble(trouble) : 'not seen yet' };
   }
   const timeline = facts?.timeline;
-  if (primary !== undefined && timeline !== undefined && timeline < newestTimeline) {
-    // It follows a former primary, and may have replayed what the cluster never did.
+  if (primary !== undefined && timeline !== undefined && timeline !== newestTimeline) {
+    // It follows a former primary, or one that was overruled, and may have replayed what the cluster never did.
     return {
       reason: 'old-timeline',
       detail: `follows timeline ${timeline}, but the cluster is on ${newestTimeline}`,

@@ -2,6 +2,7 @@ import type { RoutingSettings } from '../config/settings.js';
 import { measureLag, remember, type Lag } from './lag.js';
 import type { NodeFacts, Observation } from './observation.js';
 import { addSample } from './samples.js';
+import { choosePrimary, isLedElsewhere, overrulingTimeline, type Leader } from './leader.js';
 import { nodeOf, type Health, type NodeState, type Topology, type Trouble } from './topology.js';
 
 const FAILURES_UNTIL_DOWN = 3;
@@ -15,14 +16,17 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
   );
   const systemId = topology.systemId ?? chooseSystem(nodes);
   const ofSystem = nodes.filter((node) => systemId === undefined || belongsTo(node.facts, systemId));
+  const leader = observation.kind === 'leader-told' ? observation.leader : topology.leader;
   // Until the system is known, a stranger's timeline may be among those seen.
-  const newestTimeline = Math.max(
+  const highestTimeline = Math.max(
     systemId === topology.systemId ? topology.newestTimeline : 0,
     ...ofSystem.map(({ facts }) => facts?.timeline ?? 0),
   );
+  const newestTimeline = overrulingTimeline(ofSystem, leader) ?? highestTimeline;
   const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline));
-  const primary = writable.length === 1 && !topology.isHeld ? writable[0]?.name : undefined;
-  const verdict = { systemId, newestTimeline, primary, writable };
+  const chosen = choosePrimary(writable, leader)?.name;
+  const primary = topology.isHeld ? undefined : chosen;
+  const verdict = { systemId, newestTimeline, primary: chosen, writable, leader };
   const at = observation.kind === 'probed' ? observation.endedAt : observation.at;
   const settled = nodes.map((node) => {
     const judged = judge(node, verdict);
@@ -37,6 +41,7 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
     ...(topology.isHeld && { isHeld: true }),
     ...(systemId !== undefined && { systemId }),
     ...(primary !== undefined && { primary }),
+    ...(leader && { leader }),
   };
   return measure(next, topology.sampled, observation, limits);
 }
@@ -68,6 +73,8 @@ function observe(node: NodeState, observation: Observation): NodeState {
       return unreachable(node, Math.max(node.failures, 1), observation.cause);
     case 'role-reported':
       return node.facts ? { ...node, facts: reportedRole(node.facts, observation.inRecovery) } : node;
+    case 'leader-told':
+      return node;
   }
 }
 
@@ -109,6 +116,7 @@ interface Verdict {
   readonly newestTimeline: number;
   readonly primary: string | undefined;
   readonly writable: readonly NodeState[];
+  readonly leader: Leader | undefined;
 }
 
 function judge(node: NodeState, verdict: Verdict): NodeState {
@@ -138,6 +146,8 @@ function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Troubl
   if (timeline < verdict.newestTimeline && facts.timeline !== undefined) {
     return { kind: 'stale-primary', timeline, newest: verdict.newestTimeline };
   }
+  if (isLedElsewhere(node, verdict.leader) || verdict.primary !== undefined)
+    return { kind: 'not-the-leader', leader: verdict.primary ?? verdict.leader?.node ?? '' };
   const others = verdict.writable.filter((other) => other.name !== node.name).map((other) => other.name);
   return others.length > 0 ? { kind: 'two-primaries', others } : undefined;
 }

@@ -2,7 +2,8 @@ import type { Clock, Timer } from '../clock.js';
 import type { ClusterSettings, NodeSettings } from '../config/settings.js';
 import type { ConnectOptions, Driver } from '../pool/driver.js';
 import { fold, hold, release } from './fold.js';
-import type { Observation } from './observation.js';
+import { isSameLeader, type Leader } from './leader.js';
+import type { NodeObservation, Observation } from './observation.js';
 import { Prober } from './prober.js';
 import { Sampler } from './sampler.js';
 import { nodeOf, unseen, type Topology } from './topology.js';
@@ -84,7 +85,7 @@ export class Monitor {
   }
 
   /** Takes in what was seen elsewhere. Anything that is news of a node has it probed at once. */
-  report(observation: Observation): void {
+  report(observation: NodeObservation): void {
     if (this.#isStopped) return;
     const node = nodeOf(this.#topology, observation.node);
     const isNews =
@@ -94,6 +95,13 @@ export class Monitor {
     if (!isNews) return;
     this.#take(observation);
     void this.probeNow(observation.node);
+  }
+
+  /** Takes in who leads, by a consensus store; undefined where that can't be known. Has a leader that is news probed at once. */
+  tellLeader(leader: Leader | undefined): void {
+    if (this.#isStopped || isSameLeader(leader, this.#topology.leader)) return;
+    this.#take({ kind: 'leader-told', node: leader?.node, at: this.#options.clock.now(), leader });
+    if (leader) void this.probeAnew(leader.node);
   }
 
   /** Resolves with the first topology that `suits`, now or within the time; else with undefined. */

@@ -1,4 +1,5 @@
 import type { Lsn } from '../lsn.js';
+import type { Leader } from './leader.js';
 
 /**
  * What a standby says of its WAL receiver (manual, section 27.2.4): `connected` where the account may not
@@ -28,7 +29,7 @@ export interface NodeFacts {
   readonly receiver?: ReceiverState;
 }
 
-/** Something that was seen of one node. Times are milliseconds of the clock. */
+/** Something that was seen or heard of one node. Times are milliseconds of the clock. */
 export type Observation =
   | {
       readonly kind: 'probed';
@@ -47,4 +48,14 @@ export type Observation =
       readonly node: string;
       readonly at: number;
       readonly inRecovery: boolean;
+    }
+  /** A consensus store says who leads; undefined: that can't be known now. */
+  | {
+      readonly kind: 'leader-told';
+      readonly node: string | undefined;
+      readonly at: number;
+      readonly leader: Leader | undefined;
     };
+
+/** One that a node itself was seen by. */
+export type NodeObservation = Exclude<Observation, { kind: 'leader-told' }>;

@@ -1,5 +1,6 @@
 import type { NodeSettings, Role } from '../config/settings.js';
 import type { Lag, PrimaryHistory } from './lag.js';
+import type { Leader } from './leader.js';
 import type { NodeFacts } from './observation.js';
 import type { PrimarySamples } from './samples.js';
 
@@ -17,7 +18,9 @@ export type Trouble =
   /** Writable, but on an older timeline than the cluster has reached. */
   | { readonly kind: 'stale-primary'; readonly timeline: number; readonly newest: number }
   /** Writable on the newest timeline, and another node is so too. */
-  | { readonly kind: 'two-primaries'; readonly others: readonly string[] };
+  | { readonly kind: 'two-primaries'; readonly others: readonly string[] }
+  /** Writable, but another node leads. */
+  | { readonly kind: 'not-the-leader'; readonly leader: string };
 
 export interface NodeState {
   readonly name: string;
@@ -52,6 +55,8 @@ export interface Topology {
   readonly primary?: string;
   /** A switchover is under way: nobody gets the primary. */
   readonly isHeld?: boolean;
+  /** Who leads, as Patroni was last heard to say. */
+  readonly leader?: Leader;
   readonly nodes: readonly NodeState[];
   readonly history: PrimaryHistory;
   /** Where the primary was of late: what was written before a sample began lies before its position. */
@@ -92,5 +97,7 @@ export function describeTrouble(trouble: Trouble): string {
       return `is writable on timeline ${trouble.timeline}, but the cluster has reached ${trouble.newest}`;
     case 'two-primaries':
       return `is writable on the same timeline as ${trouble.others.join(', ')}`;
+    case 'not-the-leader':
+      return `is writable, but the leader is ${trouble.leader}`;
   }
 }
