@@ -2,6 +2,7 @@ import type { NodeState, Topology } from '../topology/topology.js';
 import { nodeOf } from '../topology/topology.js';
 import type { EngineParts, FailoverEngine } from './engine.js';
 import type { FailoverUnderWay } from './journal.js';
+import { PatroniEngine } from './patroni.js';
 import { stepsBetween, type Step } from './steps.js';
 import { switchover, type SwitchoverParts } from './switchover.js';
 
@@ -72,11 +73,12 @@ function isShaken({ health }: NodeState): boolean {
   return health !== 'up';
 }
 
-function engineFor({ settings }: EngineParts): FailoverEngine | undefined {
-  switch (settings.failover.mode) {
+function engineFor(parts: EngineParts): FailoverEngine | undefined {
+  switch (parts.settings.failover.mode) {
     case 'follow':
     case 'promote':
-    case 'patroni':
       return undefined;
+    case 'patroni':
+      return new PatroniEngine(parts);
   }
 }
