@@ -196,7 +196,6 @@ describe.skipIf(reason !== undefined)('a real Patroni', { timeout: 150_000 }, ()
     await until(another(here.cluster), { deadlineMs: FAILOVER_MS, what: 'another primary' });
     const logged = logOf(leader).length;
     leader.thaw();
-    const start = performance.now();
     await until(
       () => /I am \(\w+\), (a secondary|the leader with the lock)/.test(logOf(leader).slice(logged)),
       {
