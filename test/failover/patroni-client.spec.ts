@@ -105,7 +105,7 @@ test('where none is of use, each says why', async () => {
 test('an account is sent with every question, and a path of the URL is kept', async () => {
   const endpoint = await Endpoint.start(answer(MEMBERS));
   const account = { user: 'operator', password: () => Promise.resolve('a:b') };
-  const client = clientOf([], { urls: [`http://${endpoint.host}/shop/`], account });
+  const client = clientOf([], { urls: [`http://${endpoint.host}/shop`], account });
   await client.cluster(NEVER);
   expect(endpoint.requests[0]).toMatch(/^GET \/shop\/cluster HTTP/);
   expect(endpoint.requests[0]).toContain(

@@ -26,6 +26,8 @@ class World {
   leader: { name: string; timeline?: number } | undefined = { name: 'a', timeline: 1 };
   strangers: readonly string[] = [];
   isDown = false;
+  /** How often the members were asked for. */
+  looks = 0;
   /** Who says of itself, asked by `/primary`, that it is. */
   primaries = new Set<string>();
   switched: ((body: unknown) => [number, string]) | undefined;
@@ -40,8 +42,10 @@ class World {
       const send = (status: number, body: unknown) =>
         response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body));
       if (this.isDown) send(503, 'DCS is not accessible');
-      else if (path === 'cluster') send(200, { members: this.#members() });
-      else if (path === 'primary') send(this.primaries.has(node ?? '') ? 200 : 503, {});
+      else if (path === 'cluster') {
+        this.looks += 1;
+        send(200, { members: this.#members() });
+      } else if (path === 'primary') send(this.primaries.has(node ?? '') ? 200 : 503, {});
       else if (path?.startsWith('replica')) send(node === 'lagging' ? 503 : 200, {});
       else if (request.method === 'POST')
         request.on('data', (data: Buffer) =>
@@ -223,6 +227,7 @@ test('members that are not configured are warned of once, and a leader among the
   world.strangers = ['x', 'y'];
   world.leader = { name: 'x', timeline: 1 };
   await world.start();
+  await until(() => world.looks > 3, { deadlineMs: 5_000, what: 'some looks' });
   world.strangers = ['x', 'y', 'z'];
   await until(() => world.events.length > 1, { deadlineMs: 5_000, what: 'the second warning' });
   expect(world.primary).toBe('a');
