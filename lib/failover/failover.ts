@@ -1,6 +1,7 @@
 import type { NodeState, Topology } from '../topology/topology.js';
 import { nodeOf } from '../topology/topology.js';
 import type { EngineParts, FailoverEngine } from './engine.js';
+import { Promoter } from './promoter.js';
 import { stepsBetween, type Step } from './steps.js';
 
 /** Follows the primary, whoever made it one, and tells of it; the mode's engine does what goes beyond. */
@@ -48,10 +49,11 @@ function isShaken({ health }: NodeState): boolean {
   return health !== 'up';
 }
 
-function engineFor({ settings }: EngineParts): FailoverEngine | undefined {
-  switch (settings.failover.mode) {
-    case 'follow':
+function engineFor(parts: EngineParts): FailoverEngine | undefined {
+  switch (parts.settings.failover.mode) {
     case 'promote':
+      return new Promoter(parts);
+    case 'follow':
     case 'patroni':
       return undefined;
   }
