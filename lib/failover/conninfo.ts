@@ -59,6 +59,13 @@ export function readConninfo(conninfo: string): Conninfo {
   return { original, override };
 }
 
+/** Where a text of keywords leads, if to one place that is plain to see. */
+export function plainAddress(original: string): Address | undefined {
+  const host = /(?:^|\s)host\s*=\s*'?([^\s',]+)'?(?=\s|$)/.exec(original)?.[1];
+  const port = /(?:^|\s)port\s*=\s*'?(\d+)'?(?=\s|$)/.exec(original)?.[1] ?? '5432';
+  return host === undefined || isUri(original) ? undefined : { host, port: Number(port) };
+}
+
 export function isSameAddress(one: Address | undefined, other: Address | undefined): boolean {
   return one?.host === other?.host && one?.port === other?.port;
 }

@@ -32,8 +32,7 @@ export class HeldStandbys {
    * @returns The node whose lock another process holds; none is held here then.
    */
   async lock(nodes: readonly string[]): Promise<string | undefined> {
-    const { systemId } = this.#parts.monitor.topology;
-    if (systemId === undefined) throw new Error('the system identifier is not known');
+    const { systemId = '0' } = this.#parts.monitor.topology;
     const key = BigInt.asIntN(64, BigInt(systemId) ^ OURS);
     await this.release();
     const opened = await Promise.all(nodes.map((node) => this.#open(node)));
@@ -46,6 +45,14 @@ export class HeldStandbys {
       return session.node;
     }
     return undefined;
+  }
+
+  /** Asks a node that is not held, over a session that is released with the others. */
+  async ask<T>(node: string, question: (session: StandbySession) => Promise<T>): Promise<T> {
+    const session = await this.#open(node);
+    if (!session) throw new Error(`${node} can't be reached`);
+    this.#sessions = [...this.#sessions, session];
+    return question(session);
   }
 
   /** Does it to all of them, or to those named, at once. */

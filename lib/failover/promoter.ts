@@ -3,7 +3,10 @@ import { describeError } from '../errors.js';
 import type { Topology } from '../topology/topology.js';
 import { decide, WATCHING, type Contender, type Event, type Work } from './decide.js';
 import type { EngineParts, FailoverEngine } from './engine.js';
+import { Fence } from './fence.js';
 import { HeldStandbys } from './held-standbys.js';
+import { Leftovers } from './leftovers.js';
+import { checkPromotion } from './promote-checks.js';
 import { viewOf, type View } from './view.js';
 
 /** Between two attempts, at random. */
@@ -19,6 +22,10 @@ const STOP_MS = 2_000;
 export class Promoter implements FailoverEngine {
   readonly #parts: EngineParts;
   readonly #held: HeldStandbys;
+  readonly #fence: Fence;
+  readonly #leftovers: Leftovers;
+  #isReady = false;
+  #isReduced = false;
   #contender: Contender = WATCHING;
   #run: Promise<void> | undefined;
   #isStopping = false;
@@ -27,18 +34,38 @@ export class Promoter implements FailoverEngine {
   constructor(parts: EngineParts) {
     this.#parts = parts;
     this.#held = new HeldStandbys(parts);
+    this.#fence = new Fence(parts);
+    this.#leftovers = new Leftovers(parts);
   }
 
-  async start(): Promise<void> {}
+  async start(): Promise<void> {
+    const { reduced, warnings } = await checkPromotion(this.#parts);
+    this.#isReduced = reduced !== undefined;
+    const { journal } = this.#parts;
+    if (reduced !== undefined) {
+      const detail = `failover.mode promote is not to be had, a primary that others promote is followed: ${reduced}`;
+      journal.tell('mode-reduced', { detail });
+      process.emitWarning(detail);
+    }
+    for (const detail of warnings) journal.tell('warning', { detail });
+    if (warnings.length > 0) process.emitWarning(`failover.mode promote: ${warnings.join('; ')}`);
+    this.#isReady = true;
+    this.changed(this.#parts.monitor.topology, this.#parts.monitor.topology);
+  }
 
-  changed(next: Topology): void {
-    if (next.primary !== undefined || this.#isStopping) return;
+  changed(next: Topology, previous: Topology): void {
+    if (!this.#isReady || this.#isReduced || this.#isStopping) return;
+    this.#fence.changed(next);
+    this.#leftovers.changed(next, previous);
+    if (next.primary !== undefined) return;
     this.#run ??= this.#contend().finally(() => (this.#run = undefined));
   }
 
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#wake?.();
+    this.#leftovers.stop();
+    await this.#fence.stop();
     if (this.#run) await patiently(this.#parts.clock, this.#run, STOP_MS);
     this.#held.destroy();
   }

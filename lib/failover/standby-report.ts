@@ -10,6 +10,8 @@ export interface StandbyReport {
   readonly lsn: Lsn;
   /** Where a contender has sent it, in the failover off which timeline; `to` nobody: cut off. */
   readonly sent?: { readonly timeline: number; readonly to?: string };
+  /** The node that it was set up to follow, where that is plain to see. */
+  readonly origin?: string;
   readonly receiver?: {
     readonly isStreaming: boolean;
     readonly timeline?: number;

@@ -1,5 +1,12 @@
 import { parseLsn, type Lsn } from '../lsn.js';
-import { isSameAddress, readConninfo, withOverride, type Address, type Override } from './conninfo.js';
+import {
+  isSameAddress,
+  plainAddress,
+  readConninfo,
+  withOverride,
+  type Address,
+  type Override,
+} from './conninfo.js';
 import type { NodeSession } from './node-session.js';
 import type { StandbyReport } from './standby-report.js';
 
@@ -200,7 +207,9 @@ export class StandbySession {
   }
 
   #toReport(row: ReportRow): StandbyReport {
-    const { override } = readConninfo(row.conninfo);
+    const { original, override } = readConninfo(row.conninfo);
+    const address = plainAddress(original);
+    const origin = address && this.#addresses.nodeAt(address);
     const nameOf = (address: Address) => this.#addresses.nodeAt(address) ?? `${address.host}:${address.port}`;
     const from =
       row.sender_host === null || row.sender_port === null
@@ -213,6 +222,7 @@ export class StandbySession {
       lsn,
       receiverTimeoutMs: row.receiver_timeout_ms,
       ...(row.timeline !== null && { timeline: row.timeline }),
+      ...(origin !== undefined && { origin }),
       ...(override && {
         sent: { timeline: override.timeline, ...(override.to && { to: nameOf(override.to) }) },
       }),

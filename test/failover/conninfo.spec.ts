@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readConninfo, withOverride, type Override } from '../../lib/failover/conninfo.js';
+import { plainAddress, readConninfo, withOverride, type Override } from '../../lib/failover/conninfo.js';
 
 const ORIGINALS = [
   'host=10.0.0.1 port=5432 user=rep password=secret application_name=node2',
@@ -34,4 +34,14 @@ test('an override comes last, and the address of before is out of the way', () =
   expect(withOverride('postgres://a:1/?hostaddr=1.1.1.1', { timeline: 1, to })).toBe(
     'postgres://a:1/?hostaddr=1.1.1.1&fallback_application_name=nestjs-pg-mcp/1///b:2&host=b&hostaddr=&port=2',
   );
+});
+
+test.each([
+  ["user=rep host=a port = '5433' password='host=b'", { host: 'a', port: 5433 }],
+  ['host=a', { host: 'a', port: 5432 }],
+  ["host='a,b' port=1", undefined],
+  ['hostaddr=1.1.1.1', undefined],
+  ['postgres://a:1/?host=b', undefined],
+])('%s leads to %j', (conninfo, address) => {
+  expect(plainAddress(conninfo)).toEqual(address);
 });
