@@ -6,6 +6,9 @@ import { StandbySession, type AddressBook } from './standby-session.js';
 /** Advisory locks of applications are other numbers, as far as one can tell. */
 const OURS = 0x6e70_6d63_7000_0000n;
 
+/** One that hangs must not take so long that the others lose their locks. */
+const LONGEST_ANSWER_MS = 1_000;
+
 /** The sessions that hold the locks, one a standby. One that fails is given up, and its lock with it. */
 export class HeldStandbys {
   readonly #parts: EngineParts;
@@ -91,7 +94,8 @@ export class HeldStandbys {
     const { signal } = this.#abort;
     try {
       const connection = await this.#parts.connect(node, signal);
-      const session = new NodeSession(node, connection, clock, settings.healthCheck.timeoutMs);
+      const timeoutMs = Math.min(settings.healthCheck.timeoutMs, LONGEST_ANSWER_MS);
+      const session = new NodeSession(node, connection, clock, timeoutMs);
       if (signal.aborted) session.destroy();
       return new StandbySession(session, this.#addresses);
     } catch {

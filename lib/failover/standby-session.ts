@@ -13,8 +13,11 @@ import type { StandbyReport } from './standby-report.js';
 /** A holder that is paused for longer loses its locks, and what it would do then is refused. */
 const HOLD = `SET idle_session_timeout = '2s'`;
 
-/** What startup is busy with may keep it from reading its settings again: a conflict with a query, for example. */
-const CUT_DEADLINE_MS = 3_000;
+/**
+ * What startup is busy with may keep it from reading its settings again: a conflict with a query, for example. The
+ * others wait for it, and must not lose their locks.
+ */
+const CUT_DEADLINE_MS = 1_500;
 /** All of the log that is there must be replayed first. */
 const PROMOTION_DEADLINE_MS = 60_000;
 
