@@ -34,7 +34,12 @@ const ROWS: readonly [what: string, report: StandbyReport, topology: Topology, t
   ['follows the primary', report({ ...hears('p') }), topology('up', 'p'), 'nothing'],
   ['was never sent, its primary is down', report({}), topology('down'), 'repoint'],
   ['was never sent, its primary is fenced', report(hears('p')), topology('refused'), 'repoint'],
-  ['was never sent, nobody knows where it leads', report({ origin: undefined } as never), topology('down'), 'nothing'],
+  [
+    'was never sent, nobody knows where it leads',
+    report({ origin: undefined } as never),
+    topology('down'),
+    'nothing',
+  ],
   ['follows another replica', report({ ...hears('a'), origin: 'a' }), topology('up', 'p'), 'nothing'],
   ['was cut off for nothing', report({ sent: { timeline: 2 } }), topology('up', 'p'), 'restore'],
   [
@@ -45,8 +50,18 @@ const ROWS: readonly [what: string, report: StandbyReport, topology: Topology, t
   ],
   ['was sent to the primary', report({ sent: { timeline: 1, to: 'a' } }), topology('down'), 'nothing'],
   ['was cut off and forgotten', report({ sent: { timeline: 1 } }), topology('down'), 'repoint'],
-  ['was cut off, and its primary is one again', report({ sent: { timeline: 1 } }), topology('up', 'p'), 'restore'],
-  ['was sent to one that is none any more', report({ sent: { timeline: 1, to: 'b' } }), topology('down'), 'repoint'],
+  [
+    'was cut off, and its primary is one again',
+    report({ sent: { timeline: 1 } }),
+    topology('up', 'p'),
+    'restore',
+  ],
+  [
+    'was sent to one that is none any more',
+    report({ sent: { timeline: 1, to: 'b' } }),
+    topology('down'),
+    'repoint',
+  ],
   ['was promoted', report({ isStandby: false, sent: { timeline: 2 } }), topology('down'), 'nothing'],
 ];
 

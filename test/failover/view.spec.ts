@@ -39,13 +39,28 @@ describe('what is in the way', () => {
     ['the primary failed twice', of(gone(2), node('a'), node('b')), {}, 'too-early'],
     ['more failures are asked for', of(gone(4), node('a'), node('b')), { maxRetryAttempts: 5 }, 'too-early'],
     ['it answers, as a replica', of(node('p'), node('a'), node('b')), {}, 'primary-answers'],
-    ['none was seen', { ...of(gone(), node('a'), node('b')), sampled: undefined } as never, {}, 'primary-unknown'],
-    ['two are primaries', of(gone(0, { health: 'refused', trouble: two }), node('a'), node('b')), {}, 'two-primaries'],
+    [
+      'none was seen',
+      { ...of(gone(), node('a'), node('b')), sampled: undefined } as never,
+      {},
+      'primary-unknown',
+    ],
+    [
+      'two are primaries',
+      of(gone(0, { health: 'refused', trouble: two }), node('a'), node('b')),
+      {},
+      'two-primaries',
+    ],
     ['one replica is silent', of(gone(), node('a'), node('b', { health: 'suspect' })), {}, 'no-majority'],
     ['there is one replica', of(gone(), node('a')), {}, 'no-majority'],
     ['that is enough', of(gone(), node('a')), { withoutQuorum: true }, undefined],
     ['three of four answer', of(gone(), node('a'), node('b'), node('c')), {}, undefined],
-    ['two of four answer', of(gone(), node('a'), node('b'), node('c', { health: 'down' })), {}, 'no-majority'],
+    [
+      'two of four answer',
+      of(gone(), node('a'), node('b'), node('c', { health: 'down' })),
+      {},
+      'no-majority',
+    ],
   ])('%s', (_what, topology: Topology, more, obstacle) => {
     expect(viewOf(topology, settings(more)).obstacle?.kind).toBe(obstacle);
   });
