@@ -3,6 +3,7 @@ import { nodeOf } from '../topology/topology.js';
 import type { EngineParts, FailoverEngine } from './engine.js';
 import type { FailoverUnderWay } from './journal.js';
 import { PatroniEngine } from './patroni.js';
+import { Promoter } from './promoter.js';
 import { stepsBetween, type Step } from './steps.js';
 import { switchover, type SwitchoverParts } from './switchover.js';
 
@@ -76,8 +77,9 @@ function isShaken({ health }: NodeState): boolean {
 function engineFor(parts: EngineParts): FailoverEngine | undefined {
   switch (parts.settings.failover.mode) {
     case 'follow':
-    case 'promote':
       return undefined;
+    case 'promote':
+      return new Promoter(parts);
     case 'patroni':
       return new PatroniEngine(parts);
   }
