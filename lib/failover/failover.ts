@@ -16,6 +16,7 @@ export class Failover {
   /** When the primary of the moment was first in trouble. */
   #shakenAt: number | undefined;
   #lost: string | undefined;
+  #hasHadPrimary = false;
   readonly #closing = new AbortController();
   #switching: Promise<void> | undefined;
 
@@ -38,6 +39,7 @@ export class Failover {
     const primary = next.primary === undefined ? undefined : nodeOf(next, next.primary);
     if (primary) this.#shakenAt = isShaken(primary) ? (this.#shakenAt ?? clock.now()) : undefined;
     for (const step of stepsBetween(previous, next)) this.#tell(step, previous.primary);
+    this.#hasHadPrimary ||= primary !== undefined;
     this.#engine?.changed(next, previous);
   }
 
@@ -61,11 +63,14 @@ export class Failover {
       this.#lost = facts.node;
       journal.began('failover', step, facts, this.#shakenAt ?? clock.now());
     } else if (step === 'primary-found' && journal.underWay?.kind !== 'switchover') {
+      // The first one of all ends nothing.
+      if (!this.#hasHadPrimary) return;
       const isTheSame = facts.node === (before ?? this.#lost);
       // The new one may be seen before the old one is missed.
       if (!journal.underWay)
         journal.began('failover', 'primary-lost', before === undefined ? {} : { node: before });
-      journal.ended(isTheSame ? 'same-primary' : 'followed', step, facts);
+      const outcome = journal.isPromoting ? 'promoted' : 'followed';
+      journal.ended(isTheSame ? 'same-primary' : outcome, step, facts);
     } else journal.tell(step, facts);
   }
 }

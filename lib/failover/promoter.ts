@@ -57,7 +57,8 @@ export class Promoter implements FailoverEngine {
     if (!this.#isReady || this.#isReduced || this.#isStopping) return;
     this.#fence.changed(next);
     this.#leftovers.changed(next, previous);
-    if (next.primary !== undefined) return;
+    // During a switchover the primary is there, for that alone.
+    if (next.primary !== undefined || next.isHeld === true) return;
     this.#run ??= this.#contend().finally(() => (this.#run = undefined));
   }
 
@@ -79,10 +80,7 @@ export class Promoter implements FailoverEngine {
     for (;;) {
       const { contender, work, tell } = decide(this.#contender, event, this.#view());
       this.#contender = contender;
-      for (const { step, ...facts } of tell) {
-        if (step === 'promoted') this.#parts.journal.ended('promoted', step, facts);
-        else this.#parts.journal.tell(step, facts);
-      }
+      for (const { step, ...facts } of tell) this.#parts.journal.tell(step, facts);
       if (work.do === 'nothing') return;
       event = await this.#perform(work);
     }
@@ -130,7 +128,7 @@ export class Promoter implements FailoverEngine {
    * candidate's lock is lost first, and the promotion with it.
    */
   async #promote({ node, timeline, needed }: Extract<Work, { do: 'promote' }>): Promise<Event> {
-    const { clock, monitor } = this.#parts;
+    const { clock, monitor, journal } = this.#parts;
     const held = this.#held;
     const candidate = held.get(node);
     const others = held.nodes.filter((name) => name !== node);
@@ -141,6 +139,7 @@ export class Promoter implements FailoverEngine {
       await candidate.dropFence();
       await touchOthers();
       if (held.nodes.length < needed) throw new Error('locks are lost');
+      journal.promotes();
       const reached = await candidate.promote(async () => {
         if (clock.now() - touchedAt < TOUCH_MS) return;
         touchedAt = clock.now();

@@ -25,7 +25,7 @@ function lostOrFound(previous: Topology, next: Topology): readonly Step[] {
       },
     ];
   }
-  if (next.primary === undefined || next.primary === previous.primary || previous.version === 0) return [];
+  if (next.primary === undefined || next.primary === previous.primary) return [];
   return [{ step: 'primary-found', node: next.primary, detail: `timeline ${next.newestTimeline}` }];
 }
 
