@@ -30,11 +30,11 @@ const NOISE_MS = 2;
 const EQUALLY_FAST = 2;
 
 /** Chooses the node that serves. Pure but for `chance`. */
-export function pick(
-  candidates: readonly Candidate[],
+export function pick<C extends Candidate>(
+  candidates: readonly C[],
   balance: Balance,
   chance: Chance,
-): Candidate | undefined {
+): C | undefined {
   const eligible = eligibleOf(candidates, chance);
   if (eligible.length <= 1) return eligible[0];
   switch (balance) {
@@ -53,26 +53,23 @@ export function pick(
  * Each rule narrows the choice only where somebody is left. One that starts slowly sits out as many choices as it
  * lacks warmth; before zones, so that it is spared too where it is the only one that is near.
  */
-function eligibleOf(candidates: readonly Candidate[], chance: Chance): readonly Candidate[] {
+function eligibleOf<C extends Candidate>(candidates: readonly C[], chance: Chance): readonly C[] {
   const weighty = narrow(candidates, ({ weight }) => weight > 0);
   const warm = narrow(weighty, ({ warmth }) => warmth >= 1 || chance.random() < warmth);
   return narrow(warm, ({ isNear }) => isNear);
 }
 
-function narrow(
-  candidates: readonly Candidate[],
-  suits: (candidate: Candidate) => boolean,
-): readonly Candidate[] {
+function narrow<C>(candidates: readonly C[], suits: (candidate: C) => boolean): readonly C[] {
   const suiting = candidates.filter(suits);
   return suiting.length > 0 ? suiting : candidates;
 }
 
 /** One by weight, at the given point from 0 to 1 of all weights. */
-function draw(candidates: readonly Candidate[], point: number, without?: Candidate): Candidate | undefined {
+function draw<C extends Candidate>(candidates: readonly C[], point: number, without?: C): C | undefined {
   let total = 0;
   for (const candidate of candidates) if (candidate !== without) total += weightOf(candidate);
   let left = point * total;
-  let last: Candidate | undefined;
+  let last: C | undefined;
   for (const candidate of candidates) {
     if (candidate === without) continue;
     last = candidate;
@@ -88,7 +85,7 @@ function weightOf({ weight }: Candidate): number {
 }
 
 /** Two at random, then the less busy: nearly as good as the least busy of all, and no herd runs to one node. */
-function lessLoadedOfTwo(candidates: readonly Candidate[], chance: Chance): Candidate | undefined {
+function lessLoadedOfTwo<C extends Candidate>(candidates: readonly C[], chance: Chance): C | undefined {
   const first = draw(candidates, chance.random());
   const second = draw(candidates, chance.random(), first);
   if (!first || !second) return first;

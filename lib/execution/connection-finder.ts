@@ -1,4 +1,5 @@
 import type { NodeLoads } from '../balancing/node-loads.js';
+import type { Chance } from '../balancing/pick.js';
 import type { Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
@@ -6,7 +7,8 @@ import type { KnownText } from '../pool/known-texts.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { SharedConnection } from '../pool/shared-connection.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
-import { route, type Decision } from '../routing/route.js';
+import type { Refusal } from '../routing/candidates.js';
+import { route, type Decision, type Loads } from '../routing/route.js';
 import type { Session } from '../session/session.js';
 import type { Monitor } from '../topology/monitor.js';
 import type { NodeState, Topology } from '../topology/topology.js';
@@ -14,7 +16,7 @@ import type { CommitOutcomes } from './commit-outcomes.js';
 import { intentOf, misfitOf, rememberRead, stickTo, type Demand } from './demand.js';
 import { FloorWaits } from './floor-waits.js';
 import { nobody } from './nobody.js';
-import { stillFailed, type Ordeal } from './ordeal.js';
+import { noteFailure, stillFailed, type Ordeal } from './ordeal.js';
 import { PoolConnection } from './pool-connection.js';
 import type { StatementClasses } from './statement-classes.js';
 import type { Tally } from './tally.js';
@@ -48,6 +50,8 @@ export interface FirstTry {
 export class ConnectionFinder {
   readonly #parts: FinderParts;
   readonly #floors: FloorWaits;
+  readonly #chance: Chance;
+  readonly #loads: Loads;
   #turn = 0;
   #boundReadAt: number;
   #hasWarnedOfPath = false;
@@ -56,6 +60,14 @@ export class ConnectionFinder {
   constructor(parts: FinderParts) {
     this.#parts = parts;
     this.#floors = new FloorWaits({ ...parts, acquireTimeoutMs: parts.settings.pool.acquireTimeoutMs });
+    const { random, loads, pools } = parts;
+    this.#chance = { random, nextTurn: () => this.#turn++ };
+    this.#loads = {
+      // Transactions and leases count by their connections, and so do calls that still wait for one.
+      inFlight: (node) => Math.max(loads.inFlight(node), pools.get(node)?.load ?? 0),
+      latencyMs: (node, since) => loads.latencyMs(node, since),
+      heldMs: (node, now, since) => loads.heldMs(node, now, since),
+    };
     this.#boundReadAt = parts.clock.now();
   }
 
@@ -82,7 +94,7 @@ export class ConnectionFinder {
     if (chosen && first.error !== undefined) {
       await this.#notReached(first.error, chosen, { demand, ordeal, deadline });
       chosen = undefined;
-    } else if (chosen && ordeal.failed.has(chosen.node.name)) chosen = undefined;
+    } else if (chosen && ordeal.failed?.has(chosen.node.name)) chosen = undefined;
     for (; ; chosen = undefined) {
       chosen ??= await this.#choose(demand, ordeal, deadline);
       try {
@@ -120,7 +132,7 @@ export class ConnectionFinder {
     if (target === 'primary' && !error.isUnreachable) throw error;
     const { clock, tally, loads } = this.#parts;
     tally.retried('not-sent');
-    ordeal.failed.set(name, clock.now());
+    noteFailure(ordeal, name, clock.now());
     loads.failed(name, clock.now());
     ordeal.lastError = error;
     if (target === 'primary') await this.#untilServed(demand, ordeal, deadline);
@@ -195,7 +207,7 @@ export class ConnectionFinder {
     const { clock, classes, monitor } = this.#parts;
     const misfit = misfitOf(demand, node, driver.identity, classes.searchPath);
     if (misfit === undefined) return true;
-    ordeal.failed.set(node.name, clock.now());
+    noteFailure(ordeal, node.name, clock.now());
     ordeal.whyNoReplica = misfit;
     if (misfit === 'behind-session') void monitor.probeNow(node.name);
     else this.#warnOfPath(node.name, driver.identity?.searchPath);
@@ -211,18 +223,15 @@ export class ConnectionFinder {
   }
 
   #route(topology: Topology, demand: Demand, failed: Ordeal['failed']): Decision {
-    const { settings, clock, random, pools, monitor, loads } = this.#parts;
+    const { settings, clock, monitor } = this.#parts;
     const now = clock.now();
     if (demand.target === 'replica' && demand.isBound) this.#boundReadAt = now;
     const decision = route(topology, intentOf(demand, topology), {
       settings: settings.routing,
-      chance: { random, nextTurn: () => this.#turn++ },
+      chance: this.#chance,
       failed: stillFailed(failed, topology, demand),
       now,
-      // Transactions and leases count by their connections, and so do calls that still wait for one.
-      inFlight: (node) => Math.max(loads.inFlight(node), pools.get(node)?.load ?? 0),
-      latencyMs: (node, since) => loads.latencyMs(node, since),
-      heldMs: (node, since) => loads.heldMs(node, now, since),
+      loads: this.#loads,
     });
     // The next read, or this one where it waits, may find that a replica has caught up.
     if (dependsOnPositions(decision)) monitor.sampleSoon();
@@ -305,8 +314,8 @@ export class ConnectionFinder {
 
 function dependsOnPositions(decision: Decision): boolean {
   if (decision.node && decision.reason === 'scope-on-primary') return true;
-  const { refusals = [] } = decision;
-  return refusals.some(({ reason }) => reason === 'behind-session' || reason === 'behind-scope');
+  const isBehind = ({ reason }: Refusal) => reason === 'behind-session' || reason === 'behind-scope';
+  return decision.refusals?.some(isBehind) === true;
 }
 
 function roleIn(topology: Topology, node: string): Chosen['target'] {

@@ -98,12 +98,11 @@ export class Demands {
   ): Demand {
     const consistency = given ?? replica?.consistency ?? this.#parts.settings.consistency;
     if (consistency === 'strong') return { target: 'primary', reason: 'strong', mustNotWrite: !isVouched };
-    const maxLagMs = replica?.maxLag === undefined ? undefined : parseDuration(replica.maxLag);
     return {
       target: 'replica',
       reason: 'use-replica',
       onUnavailable: replica?.onUnavailable ?? 'primary',
-      ...(maxLagMs !== undefined && { maxLagMs }),
+      maxLagMs: replica?.maxLag === undefined ? undefined : parseDuration(replica.maxLag),
       stickiness,
       session,
       isBound: consistency === 'session',

@@ -10,7 +10,7 @@ import type { Session } from '../session/session.js';
 import { ConnectionFinder, type Chosen, type FinderParts, type FirstTry } from './connection-finder.js';
 import { isAuto, onPrimary, type Demand } from './demand.js';
 import type { KeptTexts } from './kept-texts.js';
-import type { Ordeal } from './ordeal.js';
+import { noteFailure, type Ordeal } from './ordeal.js';
 import { RefusedWrites } from './refused-writes.js';
 import { isRefusedOnPrimary, MAY_NOT, MOST_ATTEMPTS, whyAgain, whyOnPrimary } from './run-again.js';
 import { WaitingCalls } from './waiting-calls.js';
@@ -218,7 +218,7 @@ export class Dispatcher {
     const again = whyAgain(error, { isRead, role, attempt });
     if (!again) throw isHeldToReading(demand) ? explainRefusedWrite(error, node) : error;
     tally.retried(again);
-    ordeal.failed.set(node, clock.now());
+    noteFailure(ordeal, node, clock.now());
     ordeal.lastError = error;
     if (again === 'recovery-conflict') keptTexts.conflicted(statement.text, clock.now());
     // A conflict with recovery met twice is a property of the statement: the primary has none.
@@ -275,13 +275,13 @@ export class Dispatcher {
 
   /** Of a call that begins now. */
   newOrdeal(): Ordeal {
-    return { failed: new Map(), patienceMs: this.#parts.settings.pool.acquireTimeoutMs };
+    return { failed: undefined, patienceMs: this.#parts.settings.pool.acquireTimeoutMs };
   }
 
-  #failOnReplicas({ failed }: Ordeal): void {
+  #failOnReplicas(ordeal: Ordeal): void {
     const { clock, monitor } = this.#parts;
     for (const { name, role } of monitor.topology.nodes)
-      if (role === 'replica') failed.set(name, clock.now());
+      if (role === 'replica') noteFailure(ordeal, name, clock.now());
   }
 }
 

@@ -4,13 +4,19 @@ import { nodeOf, type Topology } from '../topology/topology.js';
 
 /** What one call has been through. */
 export interface Ordeal {
-  /** The nodes on which it has failed, and when. */
-  readonly failed: Map<string, number>;
+  /** The nodes on which it has failed, and when; undefined for nearly all calls. */
+  failed: Map<string, number> | undefined;
   /** Milliseconds it may still wait. */
   patienceMs: number;
   lastError?: unknown;
   /** Why the replicas that could serve did not, where it is no failure of theirs. */
   whyNoReplica?: RouteReason;
+}
+
+/** A call has failed there. */
+export function noteFailure(ordeal: Ordeal, node: string, at: number): void {
+  ordeal.failed ??= new Map();
+  ordeal.failed.set(node, at);
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -21,7 +27,7 @@ export function stillFailed(
   topology: Topology,
   intent: Demand,
 ): ReadonlySet<string> {
-  if (failed.size === 0) return NONE;
+  if (!failed) return NONE;
   const mayReturn = intent.target === 'replica' && intent.onUnavailable === 'wait';
   const isBack = (name: string, failedAt: number) => {
     const node = nodeOf(topology, name);

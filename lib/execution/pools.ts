@@ -4,7 +4,7 @@ import { describeError, isUnreachable } from '../errors.js';
 import type { ConnectOptions, Driver } from '../pool/driver.js';
 import type { KnownTexts } from '../pool/known-texts.js';
 import { NodePool } from '../pool/node-pool.js';
-import type { Observation } from '../topology/observation.js';
+import type { NodeObservation } from '../topology/observation.js';
 import { describeTrouble, nodeOf, type NodeState, type Topology } from '../topology/topology.js';
 
 export interface PoolsParts {
@@ -14,7 +14,7 @@ export interface PoolsParts {
   readonly random: () => number;
   readonly texts: KnownTexts;
   topology(): Topology;
-  report(observation: Observation): void;
+  report(observation: NodeObservation): void;
 }
 
 /** One pool a node, in step with what the node is. */

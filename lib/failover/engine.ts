@@ -25,8 +25,13 @@ export interface FailoverEngine {
   start(): Promise<void>;
   /** Every new topology. Must return at once. */
   changed(next: Topology, previous: Topology): void;
-  /** Has the primary moved by whoever rules here; without, it is done by SQL. Resolves when `to` was promoted. */
-  switchover?(from: string, to: string): Promise<void>;
+  /**
+   * Has the primary moved by whoever rules here, to a node of its choice unless one is given; without, it is done by SQL.
+   * Resolves with the node that was promoted.
+   *
+   * @throws PgMcpError `SWITCHOVER_FAILED`
+   */
+  switchover?(from: string, to: string | undefined): Promise<string>;
   /** Ends what is under way in a state that another process finishes or backs out of. */
   stop(): Promise<void>;
 }

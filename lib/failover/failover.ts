@@ -2,6 +2,8 @@ import type { NodeState, Topology } from '../topology/topology.js';
 import { nodeOf } from '../topology/topology.js';
 import type { EngineParts, FailoverEngine } from './engine.js';
 import type { FailoverUnderWay } from './journal.js';
+import { PatroniEngine } from './patroni.js';
+import { Promoter } from './promoter.js';
 import { stepsBetween, type Step } from './steps.js';
 import { switchover, type SwitchoverParts } from './switchover.js';
 
@@ -14,6 +16,7 @@ export class Failover {
   /** When the primary of the moment was first in trouble. */
   #shakenAt: number | undefined;
   #lost: string | undefined;
+  #hasHadPrimary = false;
   readonly #closing = new AbortController();
   #switching: Promise<void> | undefined;
 
@@ -36,6 +39,7 @@ export class Failover {
     const primary = next.primary === undefined ? undefined : nodeOf(next, next.primary);
     if (primary) this.#shakenAt = isShaken(primary) ? (this.#shakenAt ?? clock.now()) : undefined;
     for (const step of stepsBetween(previous, next)) this.#tell(step, previous.primary);
+    this.#hasHadPrimary ||= primary !== undefined;
     this.#engine?.changed(next, previous);
   }
 
@@ -59,11 +63,14 @@ export class Failover {
       this.#lost = facts.node;
       journal.began('failover', step, facts, this.#shakenAt ?? clock.now());
     } else if (step === 'primary-found' && journal.underWay?.kind !== 'switchover') {
+      // The first one of all ends nothing.
+      if (!this.#hasHadPrimary) return;
       const isTheSame = facts.node === (before ?? this.#lost);
       // The new one may be seen before the old one is missed.
       if (!journal.underWay)
         journal.began('failover', 'primary-lost', before === undefined ? {} : { node: before });
-      journal.ended(isTheSame ? 'same-primary' : 'followed', step, facts);
+      const outcome = journal.isPromoting ? 'promoted' : 'followed';
+      journal.ended(isTheSame ? 'same-primary' : outcome, step, facts);
     } else journal.tell(step, facts);
   }
 }
@@ -72,11 +79,13 @@ function isShaken({ health }: NodeState): boolean {
   return health !== 'up';
 }
 
-function engineFor({ settings }: EngineParts): FailoverEngine | undefined {
-  switch (settings.failover.mode) {
+function engineFor(parts: EngineParts): FailoverEngine | undefined {
+  switch (parts.settings.failover.mode) {
     case 'follow':
-    case 'promote':
-    case 'patroni':
       return undefined;
+    case 'promote':
+      return new Promoter(parts);
+    case 'patroni':
+      return new PatroniEngine(parts);
   }
 }

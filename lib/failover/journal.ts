@@ -29,7 +29,9 @@ export interface JournalParts {
 /** Tells every step to whoever listens, and keeps what is under way. */
 export class Journal {
   readonly #parts: JournalParts;
-  #current: { readonly kind: FailoverKind; readonly beganAt: number; step: FailoverStep } | undefined;
+  #current:
+    | { readonly kind: FailoverKind; readonly beganAt: number; step: FailoverStep; isPromoting: boolean }
+    | undefined;
 
   constructor(parts: JournalParts) {
     this.#parts = parts;
@@ -40,6 +42,15 @@ export class Journal {
     return current && { kind: current.kind, step: current.step, elapsedMs: this.#elapsed() };
   }
 
+  /** This process has asked a node to be the primary, in what is under way. */
+  get isPromoting(): boolean {
+    return this.#current?.isPromoting === true;
+  }
+
+  promotes(): void {
+    if (this.#current) this.#current.isPromoting = true;
+  }
+
   /** @param beganAt Of the clock; a failover began when the primary was first in trouble. */
   began(
     kind: FailoverKind,
@@ -47,7 +58,7 @@ export class Journal {
     facts: StepFacts = {},
     beganAt = this.#parts.clock.now(),
   ): void {
-    this.#current ??= { kind, beganAt, step };
+    this.#current ??= { kind, beganAt, step, isPromoting: false };
     this.tell(step, facts);
   }
 

@@ -49,7 +49,7 @@ function lostOrFound(previous: Topology, next: Topology): readonly Step[] {
       },
     ];
   }
-  if (next.primary === undefined || next.primary === previous.primary || previous.version === 0) return [];
+  if (next.primary === undefined || next.primary === previous.primary) return [];
   return [{ step: 'primary-found', node: next.primary, detail: `timeline ${next.newestTimeline}` }];
 }
 
@@ -57,6 +57,7 @@ function keptOut(node: NodeState, previous: Topology): readonly Step[] {
   const before = nodeOf(previous, node.name)?.trouble?.kind;
   const { trouble } = node;
   if (trouble?.kind === before || !trouble) return [];
-  const isKeptOut = trouble.kind === 'stale-primary' || trouble.kind === 'overruled';
+  const isKeptOut =
+    trouble.kind === 'stale-primary' || trouble.kind === 'overruled' || trouble.kind === 'not-the-leader';
   return isKeptOut ? [{ step: 'node-quarantined', node: node.name, detail: describeTrouble(trouble) }] : [];
 }

@@ -29,7 +29,9 @@ export async function switchover(target: string | undefined, parts: SwitchoverPa
   const { primary } = monitor.topology;
   if (primary === undefined || journal.underWay)
     throw refused(primary === undefined ? 'there is no primary' : `a ${journal.underWay?.kind} is under way`);
-  const chosen = choose(target, parts);
+  const ruler = parts.engine?.switchover ? parts.engine : undefined;
+  // A ruler knows better who is fit: of Patroni's synchronous replicas it takes no other.
+  const chosen = ruler && target === undefined ? undefined : choose(target, parts);
   const deadline = clock.now() + settings.pool.acquireTimeoutMs / 2;
   const until = async (holds: () => boolean | Promise<boolean>, what: () => string): Promise<void> => {
     while (!(await holds())) {
@@ -38,9 +40,10 @@ export async function switchover(target: string | undefined, parts: SwitchoverPa
       await delay(clock, LOOK_MS);
     }
   };
-  journal.began('switchover', 'switchover-began', { node: chosen, detail: `from ${primary}` });
-  const ruler = parts.engine?.switchover ? parts.engine : undefined;
-  const handover = ruler ? undefined : new Handover({ ...parts, from: primary, to: chosen, until });
+  const facts = chosen === undefined ? {} : { node: chosen };
+  journal.began('switchover', 'switchover-began', { ...facts, detail: `from ${primary}` });
+  const handover =
+    ruler || chosen === undefined ? undefined : new Handover({ ...parts, from: primary, to: chosen, until });
   try {
     await handover?.check();
     monitor.hold();
@@ -51,16 +54,17 @@ export async function switchover(target: string | undefined, parts: SwitchoverPa
       () => `${busy()} calls on ${primary} did not end in time`,
     );
     journal.tell('transactions-finished');
-    await ruler?.switchover?.(primary, chosen);
+    const promoted = (await ruler?.switchover?.(primary, chosen)) ?? chosen;
     await handover?.run();
     await monitor.release();
     const now = monitor.topology.primary;
-    if (now !== chosen) throw refused(`${chosen} was promoted, but ${now ?? 'no node'} is the primary`);
-    journal.ended('switched', 'switchover-ended', { node: chosen });
+    if (now === undefined || now !== promoted)
+      throw refused(`${promoted} was promoted, but ${now ?? 'no node'} is the primary`);
+    journal.ended('switched', 'switchover-ended', { node: now });
   } catch (error) {
     await handover?.undo();
     await monitor.release();
-    journal.ended('failed', 'switchover-failed', { node: chosen, detail: describeError(error) });
+    journal.ended('failed', 'switchover-failed', { ...facts, detail: describeError(error) });
     const isOurs = error instanceof PgMcpError && error.code === 'SWITCHOVER_FAILED';
     throw isOurs ? error : refused(describeError(error), error);
   } finally {

@@ -141,12 +141,12 @@ export class NodePool {
    */
   release(connection: PooledConnection): void {
     if (!this.#active.delete(connection)) return;
-    connection.usedAt = connection.aliveAt = this.#options.clock.now();
-    const isFit = this.#whyNotToKeep(connection) === undefined;
-    if (isFit && connection.isTainted) {
+    const now = this.#options.clock.now();
+    connection.usedAt = connection.aliveAt = now;
+    if (connection.isTainted && this.#whyNotToKeep(connection, now) === undefined) {
       connection.isTainted = false;
       this.#attend(connection, 'reset');
-    } else this.#settle(connection);
+    } else this.#settle(connection, now);
   }
 
   /** One that is in use is to be replaced when it comes back. */
@@ -261,16 +261,16 @@ export class NodePool {
     this.#options.listener.lost(cause);
   }
 
-  #whyNotToKeep(connection: PooledConnection): CloseReason | undefined {
+  #whyNotToKeep(connection: PooledConnection, now: number): CloseReason | undefined {
     if (connection.unfitBecause) return connection.unfitBecause;
     if (this.#isClosed) return 'shutdown';
     if (connection.generation !== this.#generation) return 'retired';
-    return connection.expiresAt <= this.#options.clock.now() ? 'lifetime' : undefined;
+    return connection.expiresAt <= now ? 'lifetime' : undefined;
   }
 
   /** A connection came free: to the one who waits longest, to the idle ones, or away. */
-  #settle(connection: PooledConnection): void {
-    const reason = this.#whyNotToKeep(connection);
+  #settle(connection: PooledConnection, now = this.#options.clock.now()): void {
+    const reason = this.#whyNotToKeep(connection, now);
     if (reason) this.#close(connection, reason);
     else if (this.#waiting.length > 0) {
       this.#active.add(connection);
@@ -332,7 +332,7 @@ export class NodePool {
     let spare = this.#total - settings.minConnections;
     for (const connection of this.#idle.slice()) {
       const isSpare = spare > 0 && now - connection.usedAt >= settings.idleTimeoutMs;
-      const reason = isSpare ? 'idle' : this.#whyNotToKeep(connection);
+      const reason = isSpare ? 'idle' : this.#whyNotToKeep(connection, now);
       const isQuiet = now - connection.aliveAt >= settings.keepaliveIntervalMs;
       if (!reason && !isQuiet) continue;
       // Out of reach first: what is worked on can't be borrowed meanwhile.

@@ -11,15 +11,15 @@ export class Outbox {
   }
 
   put(message: Buffer): void {
-    if (this.#messages.push(message) === 1) process.nextTick(() => this.#flush());
+    if (this.#messages.push(message) === 1) process.nextTick(this.#flush);
   }
 
-  #flush(): void {
+  readonly #flush = (): void => {
     const stream = this.#stream();
     const messages = this.#messages;
     this.#messages = [];
     const [first] = messages;
     if (!stream.writable || !first) return;
     stream.write(messages.length === 1 ? first : Buffer.concat(messages));
-  }
+  };
 }

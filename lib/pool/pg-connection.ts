@@ -24,11 +24,13 @@ const IDENTITY = `
   SELECT extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt",
     to_json(current_schemas(true))::text AS "searchPath"`;
 
-/** Whatever type parsers the caller has set. */
-const AS_TEXTS = { getTypeParser: () => (value: unknown) => value };
-
 /** Where the server waits for a synchronous standby; the texts of its notices are in its language. */
 const SYNC_WAIT = 'SyncRepWaitForLSN';
+
+const PROCESS_ID = 'SELECT pg_backend_pid() AS id';
+
+/** As the server names it, whatever type parsers the caller has set. */
+const AS_TEXT = { getTypeParser: () => (value: unknown) => value };
 
 /** DISCARD ALL drops the prepared statements too; `pg` would go on believing in them. */
 const DROPS_PREPARED = /^(DEALLOCATE|DISCARD)$/;
@@ -65,6 +67,7 @@ export class PgConnection implements DriverConnection {
   #inFlight = 0;
   /** The server has committed and was kept from waiting for a standby: it says so before it is ready again. */
   #hasNotWaited = false;
+  #wasServerAsked = false;
   readonly #untilReady: (() => void)[] = [];
 
   constructor(
@@ -129,7 +132,7 @@ export class PgConnection implements DriverConnection {
   /** A service that hides it is one whose positions count for nothing. */
   async identify(): Promise<void> {
     try {
-      const { rows } = await this.query<ServerIdentity>({ text: IDENTITY, types: AS_TEXTS });
+      const { rows } = await this.query<ServerIdentity>({ text: IDENTITY, types: AS_TEXT });
       [this.#identity] = rows;
     } catch (error) {
       if (this.#lost) throw this.#lost;
@@ -185,7 +188,7 @@ export class PgConnection implements DriverConnection {
     if (!isMissing || this.transactionStatus !== 'T' || this.isBusy) return this.query('COMMIT');
     // Both go out in one write, and the first is answered before the server begins with the second.
     this.#internals.pipeline = true;
-    this.ask<readonly unknown[]>({ text, rowMode: 'array', types: AS_TEXTS }, (_error, result) => {
+    this.ask<readonly unknown[]>({ text, rowMode: 'array', types: AS_TEXT }, (_error, result) => {
       const [[found] = []] = result?.rows ?? [];
       if (typeof found === 'string') noted(found);
     });
@@ -220,11 +223,13 @@ export class PgConnection implements DriverConnection {
 
   /** @param mayRepeat Whether it may be sent again, where the server has not begun with it. */
   #send<R>(statement: Statement, name: string | undefined, mayRepeat: boolean, answered: Answered<R>): void {
-    this.#inFlight++;
     const { text, values } = statement;
+    if (name !== undefined && !this.#wasServerAsked && this.transactionStatus === 'I') this.#askWhichServer();
+    this.#inFlight++;
     const isExtended = (values !== undefined && values.length > 0) || name !== undefined;
     const id = this.transactionStatus === 'T' ? this.#transactionId : undefined;
-    const mayPrepare = this.#texts?.isPreparing === true;
+    // Behind a proxy it could be gone, and take the transaction with it.
+    const mayPrepare = this.#texts?.isPreparing === true && this.#line.prepared.hasOneServer;
     const brought = id?.isWantedWith(text, isExtended) === true ? { of: id, mayPrepare } : undefined;
     const query = new StatementQuery<R>(statement, { name, id: brought }, this.#line, (error, result) => {
       if (!error) {
@@ -244,6 +249,14 @@ export class PgConnection implements DriverConnection {
       });
     });
     this.client.query(query as unknown as pg.Submittable);
+  }
+
+  /** Goes ahead of the first name: is who answers who greeted us, or does a proxy pass us on? */
+  #askWhichServer(): void {
+    this.#wasServerAsked = true;
+    this.#send<{ id: string }>({ text: PROCESS_ID, types: AS_TEXT }, undefined, false, (_, result) => {
+      this.#line.prepared.hasOneServer = result?.rows[0]?.id === String(this.processId);
+    });
   }
 
   /** Only when the server is ready for what follows can the connection be judged. */

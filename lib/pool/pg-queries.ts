@@ -2,13 +2,15 @@ import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import type { QueryField, QueryResult, Statement } from '../query.js';
 import type { Outbox } from './outbox.js';
-import type { PreparedStatements } from './prepared-statements.js';
+import type { Columns, PreparedStatements } from './prepared-statements.js';
 import type { TransactionId } from './transaction-id.js';
 
 /** What `pg` keeps of a result while its rows come in. */
 interface OpenResult {
   fields: QueryField[];
-  addFields(fields: readonly QueryField[]): void;
+  _parsers: unknown[];
+  _prebuiltEmptyResultObject: object;
+  readonly _types: NonNullable<Statement['types']>;
   addRow(row: unknown): void;
   parseRow(values: readonly unknown[]): unknown;
 }
@@ -61,8 +63,8 @@ type Callback<R> = (error: unknown, result: QueryResult<R>) => void;
 /**
  * A query of `pg` for a statement, told of by callback: it costs no promise and no copies. What `pg` would send in five
  * writes goes out in one, with what others send on the same connection in the same turn of the event loop; and the
- * columns of a prepared statement are asked for once. They can't change: the server refuses with `cached plan must not
- * change result type`.
+ * columns of a prepared statement are asked for once, where one server answers all. They can't change there: it refuses
+ * with `cached plan must not change result type`.
  */
 export class StatementQuery<R> extends Query {
   readonly #line: Line;
@@ -104,7 +106,7 @@ export class StatementQuery<R> extends Query {
     const isPrepared = before !== undefined;
     const columns = isPrepared ? prepared.columnsOf(name) : undefined;
     try {
-      if (columns) this._result.addFields(columns);
+      if (columns) this.#expect(columns);
       const bind = serialize.bind({
         statement: name,
         values,
@@ -129,8 +131,19 @@ export class StatementQuery<R> extends Query {
     } catch (error) {
       // Of the caller's own `types`: thrown from here, it would end the process.
       this._canceledDueToError = error;
+      return;
     }
-    if (this.name !== undefined) this.#line.prepared.keepColumns(this.name, message.fields);
+    if (this.name === undefined) return;
+    const { fields, _prebuiltEmptyResultObject: emptyRow } = this._result;
+    this.#line.prepared.keepColumns(this.name, { fields, emptyRow });
+  }
+
+  /** As after a description; making the empty row again would cost more than all the rest. */
+  #expect({ fields, emptyRow }: Columns): void {
+    const result = this._result;
+    result.fields = fields;
+    result._parsers = fields.map(({ dataTypeID }) => result._types.getTypeParser(dataTypeID, 'text'));
+    result._prebuiltEmptyResultObject = emptyRow;
   }
 
   /** A second time it is that of the question for the id. */

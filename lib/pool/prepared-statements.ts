@@ -4,6 +4,13 @@ import type { KnownText } from './known-texts.js';
 /** Prepared statements a connection keeps: the server holds a plan for each. */
 const MOST = 256;
 
+/** What the server said of a statement's rows. */
+export interface Columns {
+  readonly fields: QueryField[];
+  /** A row with all of them, before it has values: `pg` copies it for each. */
+  readonly emptyRow: object;
+}
+
 /** What of a connection of `pg` says which statements are prepared on it. */
 export interface PreparingConnection {
   parsedStatements: Record<string, string>;
@@ -12,11 +19,16 @@ export interface PreparingConnection {
 
 /** The statements that were prepared on one connection, under names of ours. */
 export class PreparedStatements {
+  /**
+   * It is one server's process that answers, which refuses to give other columns than when it prepared a statement. A
+   * proxy may ask another one, where the same name was prepared later.
+   */
+  hasOneServer = false;
   readonly #connection: PreparingConnection;
   /** Names by text, those used least recently first. */
   readonly #names = new Map<string, string>();
   /** Of those that were prepared and asked. */
-  readonly #columns = new Map<string, readonly QueryField[]>();
+  readonly #columns = new Map<string, Columns>();
   readonly #close: (name: string) => void;
   #renewals = 0;
 
@@ -60,12 +72,12 @@ export class PreparedStatements {
     this.#connection.submittedNamedStatements[name] = text;
   }
 
-  columnsOf(name: string): readonly QueryField[] | undefined {
+  columnsOf(name: string): Columns | undefined {
     return this.#columns.get(name);
   }
 
-  keepColumns(name: string, columns: readonly QueryField[]): void {
-    this.#columns.set(name, columns);
+  keepColumns(name: string, columns: Columns): void {
+    if (this.hasOneServer) this.#columns.set(name, columns);
   }
 
   /** What `pg` has seen the server prepare under that name. */

@@ -22,20 +22,40 @@ export interface Refusal {
 /** What a read asks of a replica. */
 export interface ReplicaDemand {
   /** Milliseconds; besides the cluster's own limit. */
-  readonly maxLagMs?: number;
+  readonly maxLagMs?: number | undefined;
   /** It must have replayed this position. */
-  readonly atLeast?: Lsn;
+  readonly atLeast?: Lsn | undefined;
   /** What the session has written; `unsampled` where no position is known yet that lies behind it. */
-  readonly written?: WalPosition | 'unsampled';
+  readonly written?: WalPosition | 'unsampled' | undefined;
   /** Nodes on which this very call has failed. */
   readonly failed?: ReadonlySet<string>;
 }
 
+export interface ReadReplicas {
+  readonly candidates: readonly NodeState[];
+  readonly refusals: readonly Refusal[];
+}
+
+/** By topology, for the many reads that ask for nothing in particular. */
+const forAnyRead = new WeakMap<Topology, ReadReplicas>();
+
 /** The replicas that may serve a read, and why the others may not. */
-export function readReplicas(
-  topology: Topology,
-  demand: ReplicaDemand = {},
-): { readonly candidates: readonly NodeState[]; readonly refusals: readonly Refusal[] } {
+export function readReplicas(topology: Topology, demand: ReplicaDemand = {}): ReadReplicas {
+  if (asksForMore(demand)) return judge(topology, demand);
+  let judged = forAnyRead.get(topology);
+  if (!judged) {
+    judged = judge(topology, demand);
+    forAnyRead.set(topology, judged);
+  }
+  return judged;
+}
+
+function asksForMore({ maxLagMs, atLeast, written, failed }: ReplicaDemand): boolean {
+  const hasFailed = failed !== undefined && failed.size > 0;
+  return hasFailed || maxLagMs !== undefined || atLeast !== undefined || written !== undefined;
+}
+
+function judge(topology: Topology, demand: ReplicaDemand): ReadReplicas {
   const candidates: NodeState[] = [];
   const refusals: Refusal[] = [];
   for (const node of topology.nodes) {
@@ -65,7 +85,7 @@ function refuse(
   }
   const timeline = facts?.timeline;
   if (primary !== undefined && timeline !== undefined && timeline !== newestTimeline) {
-    // It follows another primary, and may have replayed what the cluster never did.
+    // It follows a former primary, or one that was overruled, and may have replayed what the cluster never did.
     return {
       reason: 'old-timeline',
       detail: `follows timeline ${timeline}, but the cluster is on ${newestTimeline}`,

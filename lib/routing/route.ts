@@ -1,5 +1,5 @@
 import type { RoutingSettings } from '../config/settings.js';
-import { pick, type Chance } from '../balancing/pick.js';
+import { pick, type Candidate, type Chance } from '../balancing/pick.js';
 import { warmth } from '../balancing/slow-start.js';
 import type { Lsn, WalPosition } from '../lsn.js';
 import { describeTrouble, nodeOf, type NodeState, type Topology } from '../topology/topology.js';
@@ -54,7 +54,7 @@ export type Intent =
       readonly target: 'replica';
       readonly reason: 'use-replica' | 'read';
       /** Milliseconds; besides the cluster's own limit. */
-      readonly maxLagMs?: number;
+      readonly maxLagMs?: number | undefined;
       readonly onUnavailable: 'primary' | 'wait' | 'fail';
       /** The node this scope read from last, and what that had replayed. */
       readonly stickTo?: string;
@@ -84,11 +84,16 @@ export interface RouteInputs {
   /** Nodes on which this very call has failed. */
   readonly failed: ReadonlySet<string>;
   readonly now: number;
-  readonly inFlight: (node: string) => number;
-  /** What calls took there lately, where that is known, and what of it is still held against the node. */
-  /** `since`: what it took before counts no more, it was another life of the node. */
-  readonly latencyMs: (node: string, since: number | undefined) => number | undefined;
-  readonly heldMs: (node: string, since: number | undefined) => number | undefined;
+  readonly loads: Loads;
+}
+
+/** How busy nodes are. `since`: what a node took before counts no more, it was another life of it. */
+export interface Loads {
+  inFlight(node: string): number;
+  /** What calls took there lately, where that is known. */
+  latencyMs(node: string, since: number | undefined): number | undefined;
+  /** What of it is still held against the node. */
+  heldMs(node: string, now: number, since: number | undefined): number | undefined;
 }
 
 /** Decides which node serves a call. Pure but for the chance in choosing among equals. */
@@ -101,9 +106,9 @@ export function route(topology: Topology, intent: Intent, inputs: RouteInputs): 
   }
   const { candidates, refusals } = readReplicas(topology, {
     failed: inputs.failed,
-    ...(intent.maxLagMs !== undefined && { maxLagMs: intent.maxLagMs }),
-    ...(intent.atLeast !== undefined && { atLeast: intent.atLeast }),
-    ...(intent.written !== undefined && { written: intent.written }),
+    maxLagMs: intent.maxLagMs,
+    atLeast: intent.atLeast,
+    written: intent.written,
   });
   const node = candidates.find(({ name }) => name === intent.stickTo) ?? choose(candidates, inputs);
   if (node) return { node, target: 'replica', reason: intent.reason, mustNotWrite: false };
@@ -124,22 +129,44 @@ function toPrimary(
   return node ? { node, target: 'primary', reason, mustNotWrite, refusals } : { refusals };
 }
 
-function choose(
-  candidates: readonly NodeState[],
-  { settings: { balance, slowStartMs, zone }, chance, now, inFlight, latencyMs, heldMs }: RouteInputs,
-): NodeState | undefined {
+function choose(candidates: readonly NodeState[], inputs: RouteInputs): NodeState | undefined {
   if (candidates.length <= 1) return candidates[0];
-  const choices = candidates.map(({ name, settings, returnedAt }) => ({
-    node: name,
-    weight: settings.weight,
-    inFlight: inFlight(name),
-    latencyMs: latencyMs(name, returnedAt),
-    heldMs: heldMs(name, returnedAt),
-    warmth: warmth(returnedAt, now, slowStartMs),
-    isNear: zone !== undefined && settings.zone === zone,
-  }));
-  const chosen = pick(choices, balance, chance);
-  return candidates.find(({ name }) => name === chosen?.node);
+  const { settings, chance } = inputs;
+  const choices = candidates.map((node) => new Choice(node, inputs));
+  return pick(choices, settings.balance, chance)?.state;
+}
+
+/** A replica as one of several. How busy it is need be known only of those that are compared. */
+class Choice implements Candidate {
+  readonly node: string;
+  readonly weight: number;
+  readonly warmth: number;
+  readonly isNear: boolean;
+  readonly #inputs: RouteInputs;
+
+  constructor(
+    readonly state: NodeState,
+    inputs: RouteInputs,
+  ) {
+    const { slowStartMs, zone } = inputs.settings;
+    this.node = state.name;
+    this.weight = state.settings.weight;
+    this.warmth = warmth(state.returnedAt, inputs.now, slowStartMs);
+    this.isNear = zone !== undefined && state.settings.zone === zone;
+    this.#inputs = inputs;
+  }
+
+  get inFlight(): number {
+    return this.#inputs.loads.inFlight(this.node);
+  }
+
+  get latencyMs(): number | undefined {
+    return this.#inputs.loads.latencyMs(this.node, this.state.returnedAt);
+  }
+
+  get heldMs(): number | undefined {
+    return this.#inputs.loads.heldMs(this.node, this.#inputs.now, this.state.returnedAt);
+  }
 }
 
 /** Every node and why it is not a usable primary, for the error of a call that found none. */

@@ -30,12 +30,13 @@ export function carry<T>(storage: ScopeStorage, open: () => OpenScope, work: () 
     void opened.fail();
     throw error;
   }
+  if (result instanceof Promise) return opened.endsByItself ? result : (carryPromise(opened, result) as T);
   if (isThenable(result)) {
     const thenable = result;
-    const isPromise = thenable instanceof Promise;
-    if (isPromise && opened.endsByItself) return result;
-    const promise = isPromise ? thenable : storage.run(opened.scope, () => startOf(thenable));
-    return carryPromise(opened, promise) as T;
+    return carryPromise(
+      opened,
+      storage.run(opened.scope, () => startOf(thenable)),
+    ) as T;
   }
   if (isAsyncGenerator(result)) return carryGenerator(storage, opened, result) as T;
   if (isObservable(result)) {

@@ -1,4 +1,5 @@
 import type { FailoverSettings } from '../config/settings.js';
+import { isLedElsewhere, type Leader } from './leader.js';
 import { isSameServer, leadership, type Leadership } from './leadership.js';
 import { measure, type LagLimits } from './measure.js';
 import { isReceiving, type NodeFacts, type Observation } from './observation.js';
@@ -13,6 +14,7 @@ export function fold(topology: Topology, observation: Observation, limits: FoldL
   );
   const systemId = topology.systemId ?? chooseSystem(nodes);
   const ofSystem = nodes.filter((node) => systemId === undefined || belongsTo(node.facts, systemId));
+  const leader = observation.kind === 'leader-told' ? observation.leader : topology.leader;
   // Until the system is known, a stranger's timeline may be among those seen.
   const before = systemId === topology.systemId ? topology : { newestTimeline: 0, newestSince: -Infinity };
   const at = observation.kind === 'probed' ? observation.endedAt : observation.at;
@@ -20,8 +22,9 @@ export function fold(topology: Topology, observation: Observation, limits: FoldL
     at,
     maxRetryAttempts: limits.maxRetryAttempts,
     configured: nodes.length,
+    leader,
   });
-  const verdict = { ...led, systemId, limits };
+  const verdict = { ...led, systemId, limits, leader };
   const settled = nodes.map((node) => {
     const judged = judge(node, verdict);
     return isBack(node.health, judged.health, topology) ? { ...judged, returnedAt: at } : judged;
@@ -36,6 +39,7 @@ export function fold(topology: Topology, observation: Observation, limits: FoldL
     ...(topology.isHeld && { isHeld: true }),
     ...(systemId !== undefined && { systemId }),
     ...(led.primary !== undefined && !topology.isHeld && { primary: led.primary }),
+    ...(leader && { leader }),
   };
   return measure(next, topology.sampled, observation, limits);
 }
@@ -65,6 +69,8 @@ function observe(node: NodeState, observation: Observation): NodeState {
       return unreachable(node, Math.max(node.failures, 1), observation.cause, observation.at);
     case 'role-reported':
       return node.facts ? { ...node, facts: reportedRole(node.facts, observation.inRecovery) } : node;
+    case 'leader-told':
+      return node;
   }
 }
 
@@ -107,6 +113,7 @@ function belongsTo(facts: NodeFacts | undefined, systemId: string): boolean {
 interface Verdict extends Leadership {
   readonly systemId: string | undefined;
   readonly limits: FoldLimits;
+  readonly leader: Leader | undefined;
 }
 
 function judge(before: NodeState, verdict: Verdict): NodeState {
@@ -142,11 +149,15 @@ function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Troubl
   if (!belongsTo(facts, verdict.systemId ?? ''))
     return { kind: 'other-system', systemId: facts.systemId ?? '' };
   if (facts.inRecovery || node.name === verdict.primary) return undefined;
-  const { newestTimeline: newest, primary, writable } = verdict;
+  const { newestTimeline: newest, primary, writable, leader } = verdict;
   const { timeline } = facts;
   if (timeline !== undefined && timeline < newest) return { kind: 'stale-primary', timeline, newest };
+  if (isLedElsewhere(node, leader)) return { kind: 'not-the-leader', leader: leader.node };
   if (timeline !== undefined && timeline > newest) return { kind: 'overruled', timeline, accepted: newest };
   const others = writable.filter((other) => !isSameServer(other, node)).map((other) => other.name);
   if (others.length === 0) return undefined;
-  return primary === undefined ? { kind: 'two-primaries', others } : { kind: 'fenced', primary };
+  if (primary === undefined) return { kind: 'two-primaries', others };
+  return primary === verdict.leader?.node
+    ? { kind: 'not-the-leader', leader: primary }
+    : { kind: 'fenced', primary };
 }

@@ -1,3 +1,4 @@
+import { isLedElsewhere, overrulingTimeline, type Leader } from './leader.js';
 import type { NodeState } from './topology.js';
 
 export interface Leadership {
@@ -17,11 +18,13 @@ interface Limits {
   readonly maxRetryAttempts: number;
   /** How many nodes there should be, seen or not. */
   readonly configured: number;
+  /** By the store of a consensus, where there is one: then nobody else is asked. */
+  readonly leader: Leader | undefined;
 }
 
 /**
  * Who leads: the one writable node on the highest timeline ever seen. A lower timeline is gone back to only where a
- * majority of the standbys confirms it, as when a tool has taken a promotion back. Pure.
+ * majority of the standbys confirms it, as when a tool has taken a promotion back; or the leader of a consensus. Pure.
  *
  * @param nodes Those of the cluster's system.
  */
@@ -33,9 +36,13 @@ export function leadership(
   const counted = nodes.map((node) => (isOverruled(node) ? 0 : (node.facts?.timeline ?? 0)));
   const newest = Math.max(before.newestTimeline, ...counted);
   const newestSince = newest === before.newestTimeline ? before.newestSince : limits.at;
-  const confirmed = nodes.find((node) => isConfirmed(node, nodes, { newest, newestSince }, limits));
+  const { leader } = limits;
+  const confirmed =
+    leader === undefined
+      ? nodes.find((node) => isConfirmed(node, nodes, { newest, newestSince }, limits))
+      : undefined;
   const accepted = confirmed?.facts?.timeline;
-  const timeline = accepted ?? newest;
+  const timeline = overrulingTimeline(nodes, leader) ?? accepted ?? newest;
   const overruled = new Map<string, number>();
   for (const { name, facts, overruled: already } of nodes) {
     const its = facts?.timeline;
@@ -43,8 +50,7 @@ export function leadership(
     if (accepted !== undefined || its === already) overruled.set(name, its);
   }
   const writable = nodes.filter((node) => mayBePrimary(node, timeline, limits));
-  const primary =
-    oneServer(writable) ?? oneServer(writable.filter(({ facts }) => facts?.isReadOnly !== true));
+  const primary = primaryOf(writable, leader);
   return {
     newestTimeline: timeline,
     newestSince: accepted === undefined ? newestSince : limits.at,
@@ -62,6 +68,14 @@ function isOverruled({ facts, overruled }: NodeState): boolean {
 function mayBePrimary({ facts, failures }: NodeState, timeline: number, limits: Limits): boolean {
   if (!facts || facts.inRecovery || failures >= limits.maxRetryAttempts) return false;
   return facts.timeline === undefined || facts.timeline === timeline;
+}
+
+/** The leader; without one the only one there is, or the only one that is not read-only. */
+function primaryOf(writable: readonly NodeState[], leader: Leader | undefined): NodeState | undefined {
+  const led = writable.find(({ name }) => name === leader?.node);
+  if (led) return led;
+  const only = oneServer(writable) ?? oneServer(writable.filter(({ facts }) => facts?.isReadOnly !== true));
+  return only && !isLedElsewhere(only, leader) ? only : undefined;
 }
 
 /** Two names may lead to one server, as those of a service for its writer and for each machine do. */

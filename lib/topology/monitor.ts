@@ -2,8 +2,9 @@ import type { Clock } from '../clock.js';
 import type { ClusterSettings, NodeSettings } from '../config/settings.js';
 import type { ConnectOptions, Driver } from '../pool/driver.js';
 import { fold, hold, release, type FoldLimits } from './fold.js';
+import { isSameLeader, type Leader } from './leader.js';
 import { NodeWatch } from './node-watch.js';
-import type { Observation } from './observation.js';
+import type { NodeObservation, Observation } from './observation.js';
 import { Prober } from './prober.js';
 import { Sampler } from './sampler.js';
 import { nodeOf, unseen, type Topology } from './topology.js';
@@ -75,7 +76,7 @@ export class Monitor {
   }
 
   /** Takes in what was seen elsewhere. Anything that is news of a node has it probed at once. */
-  report(observation: Observation): void {
+  report(observation: NodeObservation): void {
     if (this.#isStopped) return;
     const node = nodeOf(this.#topology, observation.node);
     const isNews =
@@ -91,6 +92,13 @@ export class Monitor {
   seek(): () => void {
     if (this.#seekers++ === 0) this.#hurry();
     return () => void this.#seekers--;
+  }
+
+  /** Takes in who leads, by a consensus store; undefined where that can't be known. Has a leader that is news probed at once. */
+  tellLeader(leader: Leader | undefined): void {
+    if (this.#isStopped || isSameLeader(leader, this.#topology.leader)) return;
+    this.#take({ kind: 'leader-told', node: leader?.node, at: this.#options.clock.now(), leader });
+    if (leader) void this.probeAnew(leader.node);
   }
 
   /** Resolves with the first topology that `suits`, now or within the time; else with undefined. */

@@ -1,4 +1,5 @@
 import type { Lsn } from '../lsn.js';
+import type { Leader } from './leader.js';
 
 /**
  * What a standby says of its WAL receiver (manual, section 27.2.4): `connected` where the account may not
@@ -32,7 +33,7 @@ export interface NodeFacts {
   readonly sender?: { readonly host: string; readonly port: number };
 }
 
-/** Something that was seen of one node. Times are milliseconds of the clock. */
+/** Something that was seen or heard of one node. Times are milliseconds of the clock. */
 export type Observation =
   | {
       readonly kind: 'probed';
@@ -57,9 +58,18 @@ export type Observation =
       readonly node: string;
       readonly at: number;
       readonly inRecovery: boolean;
+    }
+  /** A consensus store says who leads; undefined: that can't be known now. */
+  | {
+      readonly kind: 'leader-told';
+      readonly node: string | undefined;
+      readonly at: number;
+      readonly leader: Leader | undefined;
     };
 
 /** A receiver that waits or starts over gets nothing: its standby may have been left behind on an old timeline. */
 export function isReceiving(facts: NodeFacts): boolean {
   return facts.receiver === 'streaming' || facts.receiver === 'connected';
 }
+/** One that a node itself was seen by. */
+export type NodeObservation = Exclude<Observation, { kind: 'leader-told' }>;

@@ -1,5 +1,6 @@
 import type { NodeSettings, Role } from '../config/settings.js';
 import type { Lag, PrimaryHistory } from './lag.js';
+import type { Leader } from './leader.js';
 import type { NodeFacts } from './observation.js';
 import type { PrimarySamples } from './samples.js';
 
@@ -21,7 +22,9 @@ export type Trouble =
   /** Writable on the newest timeline, and another node is so too. */
   | { readonly kind: 'two-primaries'; readonly others: readonly string[] }
   /** A primary on the newest timeline that is read-only, beside one that is not. */
-  | { readonly kind: 'fenced'; readonly primary: string };
+  | { readonly kind: 'fenced'; readonly primary: string }
+  /** Writable, but another node leads. */
+  | { readonly kind: 'not-the-leader'; readonly leader: string };
 
 export interface NodeState {
   readonly name: string;
@@ -62,6 +65,8 @@ export interface Topology {
   readonly primary?: string;
   /** A switchover is under way: nobody gets the primary. */
   readonly isHeld?: boolean;
+  /** Who leads, as Patroni was last heard to say. */
+  readonly leader?: Leader;
   readonly nodes: readonly NodeState[];
   readonly history: PrimaryHistory;
   /** Where the primary was of late: what was written before a sample began lies before its position. */
@@ -113,5 +118,7 @@ export function describeTrouble(trouble: Trouble): string {
       return `is read-only, and ${trouble.primary} is the primary`;
     case 'two-primaries':
       return `is writable on the same timeline as ${trouble.others.join(', ')}`;
+    case 'not-the-leader':
+      return `is writable, but the leader is ${trouble.leader}`;
   }
 }

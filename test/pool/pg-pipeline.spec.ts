@@ -328,18 +328,50 @@ describe('what is prepared', () => {
     expect(await rowsOf(send(connection, 'SELECT 0 AS id'))).toEqual([{ id: 0 }]);
   });
 
-  test('has its columns asked for once', async () => {
-    const connection = await open();
-    let asked = 0;
-    connection.client.connection.on('rowDescription', () => asked++);
-    for (let round = 0; round < 5; round++)
-      expect(await send(connection, 'SELECT $1::int AS a', [round])).toMatchObject({
-        rows: [{ a: round }],
-        rowCount: 1,
-        command: 'SELECT',
-        fields: [{ name: 'a', dataTypeID: 23 }],
+  describe('has its columns asked for', () => {
+    const TEXT = 'SELECT $1::int AS a';
+
+    async function timesAsked(connection: PgConnection, begin?: string): Promise<number> {
+      let asked = 0;
+      connection.client.connection.on('rowDescription', ({ fields }: { fields: { name: string }[] }) => {
+        if (fields[0]?.name === 'a') asked++;
       });
-    expect(asked).toBe(2);
+      if (begin !== undefined) await connection.query(begin);
+      for (let round = 0; round < 5; round++)
+        expect(await send(connection, TEXT, [round])).toMatchObject({
+          rows: [{ a: round }],
+          rowCount: 1,
+          command: 'SELECT',
+          fields: [{ name: 'a', dataTypeID: 23 }],
+        });
+      return asked;
+    }
+
+    test('once when it is prepared', async () => {
+      expect(await timesAsked(await open())).toBe(2);
+    });
+
+    test('once, and each call has its own type parsers all the same', async () => {
+      const connection = await open();
+      await timesAsked(connection);
+      const types = { getTypeParser: () => (value: string) => `<${value}>` };
+      const rows = await rowsOf(send(connection, { text: TEXT, values: [7], types }));
+      expect(rows).toEqual([{ a: '<7>' }]);
+      expect(await timesAsked(connection)).toBe(0);
+    });
+
+    test('each time where another process answers than the one that greeted: there may be several', async () => {
+      const connection = await open();
+      Object.assign(connection.client, { processID: sure(connection.processId) + 1 });
+      expect(await timesAsked(connection)).toBe(5);
+    });
+
+    test('each time in a transaction, while nobody has asked who answers: what fails there ends it', async () => {
+      const connection = await open();
+      expect(await timesAsked(connection, 'BEGIN')).toBe(5);
+      await connection.query('COMMIT');
+      expect(await timesAsked(connection)).toBe(1);
+    });
   });
 });
 

@@ -1,6 +1,11 @@
 import { PgCluster, type ClusterOptions } from 'nestjs-pg-mcp';
 import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../../lib/clock.js';
+import type { ConnectOptions } from '../../lib/pool/driver.js';
+import { KnownTexts } from '../../lib/pool/known-texts.js';
+import { pgDriver } from '../../lib/pool/pg-driver.js';
+import type { QueryResult, Statement } from '../../lib/query.js';
 import { PgBouncer, pgBouncerVersion } from '../support/pgbouncer.js';
 import { sure } from '../support/sure.js';
 
@@ -117,5 +122,46 @@ describe.skipIf(version === undefined)(`behind ${version}, which pools transacti
     for (let count = 0; count < 50; count++)
       await cluster.useReplica(() => cluster.query('SELECT $1::int AS fresh', [count]));
     expect(await prepared()).toEqual([]);
+  });
+
+  test('rows have the columns of the server that they come from, also where it prepared the text later', async () => {
+    const { host, port, user, password, database } = sure(config.masters[0]);
+    const texts = new KnownTexts({ prepare: true });
+    const options: ConnectOptions = {
+      node: 'bounced',
+      host,
+      port,
+      user,
+      password: sure(password),
+      database,
+      ssl: false,
+      applicationName: 'one of several',
+      connectionTimeoutMs: 5_000,
+      readOnly: false,
+      texts,
+    };
+    const connect = () => pgDriver.connect(options, systemClock);
+    const [one, other, third] = [await connect(), await connect(), await connect()];
+    const asked: Statement = { text: 'SELECT * FROM shifting WHERE id = $1', values: [1] };
+    const ask = async (connection: typeof one) => {
+      const { rows } = await new Promise<QueryResult>((resolve, reject) => {
+        connection.pipeline(asked, texts.of(asked.text), (error, result) =>
+          result ? resolve(result) : reject(error as Error),
+        );
+      });
+      return rows;
+    };
+    try {
+      await servers.primary.query(`CREATE TABLE shifting AS SELECT 1 AS id, '0123' AS value`);
+      await servers.primary.query('GRANT SELECT ON shifting TO PUBLIC');
+      for (let count = 0; count < 3; count++) expect(await ask(one)).toEqual([{ id: 1, value: '0123' }]);
+      await servers.primary.query('ALTER TABLE shifting ALTER COLUMN value TYPE int USING value::int');
+      // It takes the server that has the text prepared; the others get another one.
+      await third.query('BEGIN');
+      expect(await ask(other)).toEqual([{ id: 1, value: 123 }]);
+      expect(await ask(one)).toEqual([{ id: 1, value: 123 }]);
+    } finally {
+      await Promise.all([one, other, third].map((connection) => connection.end()));
+    }
   });
 });

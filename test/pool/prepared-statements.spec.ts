@@ -3,7 +3,7 @@ import { KnownText } from '../../lib/pool/known-texts.js';
 import { PreparedStatements, type PreparingConnection } from '../../lib/pool/prepared-statements.js';
 import { sure } from '../support/sure.js';
 
-const COLUMNS = [{ name: 'a', dataTypeID: 23, tableID: 0, columnID: 0 }];
+const COLUMNS = { fields: [{ name: 'a', dataTypeID: 23, tableID: 0, columnID: 0 }], emptyRow: { a: null } };
 
 let connection: PreparingConnection;
 let closed: string[];
@@ -13,6 +13,7 @@ beforeEach(() => {
   connection = { parsedStatements: {}, submittedNamedStatements: {} };
   closed = [];
   prepared = new PreparedStatements(connection, (name) => closed.push(name));
+  prepared.hasOneServer = true;
 });
 
 const text = (id: number) => new KnownText(`SELECT ${id}`);
@@ -109,6 +110,13 @@ test('columns are kept by name, and go with it', () => {
   expect(prepared.columnsOf(sure(name))).toBe(COLUMNS);
   prepare(text(1_000));
   expect(prepared.columnsOf(sure(name))).toBeUndefined();
+});
+
+test('columns are not kept where several servers may answer', () => {
+  const name = prepare(text(1));
+  prepared.hasOneServer = false;
+  prepared.keepColumns(name, COLUMNS);
+  expect(prepared.columnsOf(name)).toBeUndefined();
 });
 
 test('when the server has dropped all, nothing is closed, nothing is believed, and the names are new', () => {

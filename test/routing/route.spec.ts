@@ -32,9 +32,11 @@ function decide(
     chance: { nextTurn: () => 0, random: () => random },
     failed: new Set(failed),
     now,
-    inFlight: (node) => busy[node] ?? 0,
-    latencyMs: (node) => slow[node] ?? 1,
-    heldMs: (node) => slow[node] ?? 1,
+    loads: {
+      inFlight: (node) => busy[node] ?? 0,
+      latencyMs: (node) => slow[node] ?? 1,
+      heldMs: (node) => slow[node] ?? 1,
+    },
   });
   if (!decision.node)
     return `nobody: ${decision.refusals.map(({ node, reason }) => `${node} ${reason}`).join(', ')}`;

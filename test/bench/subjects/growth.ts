@@ -12,8 +12,8 @@ const CALLERS = 16;
 const ROUNDS = 5;
 const SLICE_MS = 250;
 const LEAD_MS = 60;
-/** Each process is new, and its figures are small. */
-const WARM_UP_MS = 600;
+/** Each process is new: it has connections to open, 10,000 texts to parse, and itself to compile. */
+const WARM_UP_MS = 2_000;
 const MOST_NODES = 8;
 
 /** What grows. */
@@ -38,6 +38,16 @@ export async function growth(context: RunContext): Promise<Report> {
       sizes: [1, 2, 4, MOST_NODES],
       notes: [`${CALLERS} callers each time: over more nodes, a packet has fewer of their reads`],
       target: (nodes) => servers.target(CONNECTIONS, nodes - 1),
+    },
+    {
+      title: 'Nodes, with callers for each',
+      ways: ['ours', 'pipelined'],
+      sizes: [1, 2, 4, MOST_NODES],
+      notes: [
+        `${CALLERS} callers for each node; but those who are answered by one packet go on to several nodes, and one packet to each costs more than one for all`,
+      ],
+      target: (nodes) => servers.target(CONNECTIONS, nodes - 1),
+      callers: (nodes) => CALLERS * nodes,
     },
     {
       title: 'Distinct texts',
