@@ -1,5 +1,6 @@
 import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
 import { expect, it, vi } from 'vitest';
+import { sure } from '../support/sure.js';
 import { until } from '../support/until.js';
 import { ContenderProcess } from './contender-process.js';
 import { Promoting, settingOf, untilFollowing, writable } from './promoting.js';
@@ -23,10 +24,12 @@ it('what a process that died has cut off is brought back when the primary is', a
     options: { failover: { mode: 'promote' }, healthCheck: { interval: '250ms', timeout: '500ms' } },
     death: { when: 'before', words: 'SELECT pg_promote', nth: 1 },
   });
-  await using patient = await Promoting.connect(config, {
-    failover: { maxRetryAttempts: 1_000 },
-    healthCheck: { interval: '250ms', timeout: '500ms' },
-  });
+  // It sees no majority, so that it does not contend.
+  const gone = [1, 2].map((port) => ({ ...sure(config.replicas[0]), name: `gone${port}`, port }));
+  await using patient = await Promoting.connect(
+    { ...config, replicas: [...config.replicas, ...gone] },
+    { healthCheck: { interval: '250ms', timeout: '500ms' } },
+  );
   await dying.connected();
   await primary.freeze();
   await dying.ended();
