@@ -90,7 +90,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
       emit: (event) => this.#execution.calls.outside(() => this.#listeners.tell('failover', event)),
     });
     const [monitor, pools, tally] = [this.#monitor, this.#pools, this.#tally];
-    this.#execution = assembleExecution({ settings, clock, random, monitor, pools, tally, texts });
+    this.#execution = assembleExecution({ settings, clock, random, driver, monitor, pools, tally, texts });
     this.session = this.#execution.sessions;
     this.#bulk = new Bulk({ clock, long: () => this.#execution.calls.long });
   }

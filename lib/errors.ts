@@ -7,7 +7,9 @@ export type PgMcpErrorCode =
   | 'ACQUIRE_TIMEOUT'
   | 'CONNECT_FAILED'
   | 'CONNECTION_LOST'
+  | 'NOT_REPLICATED'
   | 'NO_PRIMARY'
+  | 'SPLIT_BRAIN'
   | 'NO_REPLICA'
   | 'CONSISTENCY_UNAVAILABLE'
   | 'SWITCHOVER_FAILED'
@@ -128,21 +130,45 @@ export class ConnectError extends PgMcpError {
   }
 }
 
-/** The connection broke under a statement. `outcome: 'unknown'` means the server may have done it. */
+/**
+ * What became of what was under way: `unknown`, the server may have done it; `aborted`, its transaction was rolled back,
+ * as the server has said since; `not-sent`, nothing of it got there.
+ */
+export type LossOutcome = 'unknown' | 'aborted' | 'not-sent';
+
+const EFFECTS: Readonly<Record<LossOutcome, string>> = {
+  unknown: 'the server may or may not have run the statement',
+  aborted: 'the transaction was rolled back',
+  'not-sent': 'the statement was not sent',
+};
+
+/** The connection broke under a statement. */
 export class ConnectionLostError extends PgMcpError {
   constructor(
     readonly node: string,
-    readonly outcome: 'unknown' | 'not-sent',
+    readonly outcome: LossOutcome,
     cause?: unknown,
   ) {
-    const effect =
-      outcome === 'unknown'
-        ? 'the server may or may not have run the statement'
-        : 'the statement was not sent';
-    super('CONNECTION_LOST', `the connection to ${node} was lost: ${effect}`, {
+    super('CONNECTION_LOST', `the connection to ${node} was lost: ${EFFECTS[outcome]}`, {
       cause,
-      safeToRetry: outcome === 'not-sent',
+      safeToRetry: outcome !== 'unknown',
     });
+  }
+}
+
+/** The primary has committed, but somebody ended its wait for a synchronous standby: a failover may lose it. */
+export class NotReplicatedError extends PgMcpError {
+  readonly outcome = 'unknown';
+
+  constructor(
+    readonly node: string,
+    cause?: unknown,
+  ) {
+    super(
+      'NOT_REPLICATED',
+      `${node} has committed, but its wait for a synchronous standby was cancelled: after a failover it may not have happened`,
+      { cause },
+    );
   }
 }
 

@@ -12,6 +12,8 @@ export {
   ConfigError,
   ConnectError,
   ConnectionLostError,
+  NotReplicatedError,
+  type LossOutcome,
   PgMcpError,
   StartupError,
   type ConfigFault,

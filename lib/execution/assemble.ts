@@ -1,6 +1,8 @@
 import { toStatement, type Queryable } from '../query.js';
+import type { Driver } from '../pool/driver.js';
 import type { KnownTexts } from '../pool/known-texts.js';
 import type { FinderParts } from './connection-finder.js';
+import { CommitOutcomes } from './commit-outcomes.js';
 import { Demands } from './demands.js';
 import { Dispatcher } from './dispatcher.js';
 import { KeptTexts } from './kept-texts.js';
@@ -9,8 +11,9 @@ import { Sessions } from './sessions.js';
 import { ShadowCount } from './shadow-report.js';
 import { StatementClasses } from './statement-classes.js';
 
-export interface ExecutionParts extends Omit<FinderParts, 'classes' | 'loads'> {
+export interface ExecutionParts extends Omit<FinderParts, 'classes' | 'loads' | 'waiting' | 'outcomes'> {
   readonly texts: KnownTexts;
+  readonly driver: Driver;
 }
 
 /** Puts together what carries the calls of one cluster out. */
@@ -28,7 +31,12 @@ export function assembleExecution(parts: ExecutionParts) {
     primary: { query: ask },
   });
   const [keptTexts, shadow] = [new KeptTexts(), new ShadowCount()];
-  const dispatcher: Dispatcher = new Dispatcher({ ...parts, classes, keptTexts });
+  const dispatcher: Dispatcher = new Dispatcher({
+    ...parts,
+    classes,
+    keptTexts,
+    outcomes: new CommitOutcomes(parts),
+  });
   const demands = new Demands({ settings, clock, keptTexts, shadow });
   const { acquireTimeoutMs } = settings.pool;
   const calls = new ScopedCalls({ dispatcher, demands, classes, texts, tally, clock, acquireTimeoutMs });

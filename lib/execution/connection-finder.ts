@@ -1,6 +1,6 @@
 import type { NodeLoads } from '../balancing/node-loads.js';
 import type { Chance } from '../balancing/pick.js';
-import { patiently, type Clock } from '../clock.js';
+import type { Clock } from '../clock.js';
 import type { ClusterSettings } from '../config/settings.js';
 import { ConnectError, PgMcpError } from '../errors.js';
 import type { KnownText } from '../pool/known-texts.js';
@@ -12,21 +12,15 @@ import { route, type Decision, type Loads } from '../routing/route.js';
 import type { Session } from '../session/session.js';
 import type { Monitor } from '../topology/monitor.js';
 import type { NodeState, Topology } from '../topology/topology.js';
-import {
-  floorIsReached,
-  floorOf,
-  intentOf,
-  misfitOf,
-  rememberRead,
-  stickTo,
-  type Demand,
-  type ReplicaDemand,
-} from './demand.js';
+import type { CommitOutcomes } from './commit-outcomes.js';
+import { intentOf, misfitOf, rememberRead, stickTo, type Demand } from './demand.js';
+import { FloorWaits } from './floor-waits.js';
 import { nobody } from './nobody.js';
 import { noteFailure, stillFailed, type Ordeal } from './ordeal.js';
 import { PoolConnection } from './pool-connection.js';
 import type { StatementClasses } from './statement-classes.js';
 import type { Tally } from './tally.js';
+import type { WaitingCalls } from './waiting-calls.js';
 
 export interface FinderParts {
   readonly settings: ClusterSettings;
@@ -37,6 +31,8 @@ export interface FinderParts {
   readonly tally: Tally;
   readonly classes: StatementClasses;
   readonly loads: NodeLoads;
+  readonly waiting: WaitingCalls;
+  readonly outcomes: CommitOutcomes;
 }
 
 /** For so long writes have positions asked for, after the last read that depends on them. */
@@ -53,6 +49,7 @@ export interface FirstTry {
 /** Finds a connection for a call: decides by the topology of the moment, waits where that helps, tries the next node. */
 export class ConnectionFinder {
   readonly #parts: FinderParts;
+  readonly #floors: FloorWaits;
   readonly #chance: Chance;
   readonly #loads: Loads;
   #turn = 0;
@@ -62,6 +59,7 @@ export class ConnectionFinder {
 
   constructor(parts: FinderParts) {
     this.#parts = parts;
+    this.#floors = new FloorWaits({ ...parts, acquireTimeoutMs: parts.settings.pool.acquireTimeoutMs });
     const { random, loads, pools } = parts;
     this.#chance = { random, nextTurn: () => this.#turn++ };
     this.#loads = {
@@ -156,11 +154,11 @@ export class ConnectionFinder {
     const { clock, monitor } = this.#parts;
     const decide = (topology: Topology) => this.#route(topology, demand, ordeal.failed);
     const mayWait = !(demand.target === 'replica' && demand.onUnavailable === 'fail');
-    if (demand.target === 'replica') await this.#lookAhead(demand, deadline);
+    if (demand.target === 'replica') await this.#floors.lookAhead(demand, deadline);
     let chosen = this.chooseNow(demand, ordeal);
     while (!chosen && mayWait) {
       const suits = (topology: Topology) => decide(topology).node !== undefined;
-      const found = await monitor.until(suits, Math.max(0, deadline - clock.now()));
+      const found = await this.#until(demand, suits, Math.max(0, deadline - clock.now()));
       chosen = this.chooseNow(demand, ordeal);
       if (!found) break;
     }
@@ -240,37 +238,9 @@ export class ConnectionFinder {
     return decision;
   }
 
-  /**
-   * Another process has heard of a newer timeline: this one looks once. A session that was ahead of what is found
-   * then belongs to a life that the cluster has left, as after a restore.
-   */
-  async #lookAhead({ session, isBound }: ReplicaDemand, deadline: number): Promise<void> {
-    const { monitor, tally, clock } = this.#parts;
-    if (!isBound || !session.isMarked || floorOf(session, monitor.topology) !== 'ahead') return;
-    await patiently(clock, monitor.probeAllAnew(), Math.max(0, deadline - clock.now()));
-    const { topology } = monitor;
-    // One that did not answer may be the one that was promoted.
-    const haveAllAnswered =
-      topology.primary !== undefined && topology.nodes.every(({ failures }) => failures === 0);
-    if (!haveAllAnswered || floorOf(session, topology) !== 'ahead') return;
-    session.forgetAhead(monitor.topology.newestTimeline);
-    tally.ignoredToken('forked');
-  }
-
   /** @throws PgMcpError `CONSISTENCY_UNAVAILABLE` after `acquire_timeout`. */
-  async untilReplayed(node: string, session: Session): Promise<void> {
-    const { monitor, settings } = this.#parts;
-    const has = (topology: Topology) => {
-      const found = floorIsReached(session, topology, node);
-      if (!found) monitor.sampleSoon();
-      return found;
-    };
-    if (await monitor.until(has, settings.pool.acquireTimeoutMs)) return;
-    throw new PgMcpError(
-      'CONSISTENCY_UNAVAILABLE',
-      `${node}, whose connection is held, is not known to have what this session has written`,
-      { safeToRetry: true },
-    );
+  untilReplayed(node: string, session: Session): Promise<void> {
+    return this.#floors.untilReplayed(node, session);
   }
 
   async #acquire(chosen: Chosen, timeoutMs: number): Promise<PooledConnection> {
@@ -287,9 +257,9 @@ export class ConnectionFinder {
   }
 
   #lend({ node, target, mustNotWrite }: Chosen, connection: PooledConnection): PoolConnection {
-    const { clock, tally } = this.#parts;
+    const { clock, tally, outcomes } = this.#parts;
     const pool = this.poolOf(node.name);
-    return new PoolConnection(node.name, target, mustNotWrite, { connection, pool, clock, tally });
+    return new PoolConnection(node.name, target, mustNotWrite, { connection, pool, clock, tally, outcomes });
   }
 
   #tellAcquired({ node, target }: Chosen, elapsedMs: number, error?: unknown): void {
@@ -315,11 +285,21 @@ export class ConnectionFinder {
       const { node } = this.#route(topology, demand, ordeal.failed);
       return node !== undefined && (node.name !== topology.primary || node.health === 'up');
     };
-    const found = await monitor.until(serves, Math.max(0, deadline - clock.now()));
+    const found = await this.#until(demand, serves, Math.max(0, deadline - clock.now()));
     this.#refuseUnlessOpen();
     if (found) return;
     const { topology } = monitor;
     throw nobody(demand, this.#route(topology, demand, ordeal.failed), topology, ordeal.lastError);
+  }
+
+  /** What only a primary serves waits for one. */
+  #until(
+    demand: Demand,
+    suits: (topology: Topology) => boolean,
+    timeoutMs: number,
+  ): Promise<Topology | undefined> {
+    const { waiting, monitor } = this.#parts;
+    return (demand.target === 'primary' ? waiting : monitor).until(suits, timeoutMs);
   }
 
   #refuseUnlessOpen(): void {

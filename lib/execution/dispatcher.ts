@@ -4,17 +4,19 @@ import { codeOf, leadToCaller } from '../errors.js';
 import type { KnownText } from '../pool/known-texts.js';
 import { HeldUpError, type SharedConnection } from '../pool/shared-connection.js';
 import type { QueryResult, Row, Statement } from '../query.js';
-import type { Borrowed } from '../session/borrowed.js';
+import type { Borrowed, ConnectionSource } from '../session/borrowed.js';
 import { explainRefusedWrite, queryReadOnly } from '../session/read-only.js';
 import type { Session } from '../session/session.js';
 import { ConnectionFinder, type Chosen, type FinderParts, type FirstTry } from './connection-finder.js';
 import { isAuto, onPrimary, type Demand } from './demand.js';
 import type { KeptTexts } from './kept-texts.js';
 import { noteFailure, type Ordeal } from './ordeal.js';
-import { MAY_NOT, whyAgain, whyOnPrimary } from './run-again.js';
+import { RefusedWrites } from './refused-writes.js';
+import { isRefusedOnPrimary, MAY_NOT, MOST_ATTEMPTS, whyAgain, whyOnPrimary } from './run-again.js';
+import { WaitingCalls } from './waiting-calls.js';
 import { isFaultOfNode } from './whose-fault.js';
 
-export interface DispatcherParts extends Omit<FinderParts, 'loads'> {
+export interface DispatcherParts extends Omit<FinderParts, 'loads' | 'waiting'> {
   readonly keptTexts: KeptTexts;
 }
 
@@ -41,10 +43,14 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #loads = new NodeLoads();
   readonly #finder: ConnectionFinder;
+  readonly #refusedWrites: RefusedWrites;
 
   constructor(parts: DispatcherParts) {
+    const { clock, monitor, settings } = parts;
     this.#parts = parts;
-    this.#finder = new ConnectionFinder({ ...parts, loads: this.#loads });
+    const waiting = new WaitingCalls(monitor, settings.failover.maxWaitingCalls);
+    this.#finder = new ConnectionFinder({ ...parts, loads: this.#loads, waiting });
+    this.#refusedWrites = new RefusedWrites({ clock, monitor, waiting });
   }
 
   /** Takes calls; they wait for a primary to be found. */
@@ -144,7 +150,7 @@ export class Dispatcher {
     leadToCaller(failure);
     if (isFaultOfNode(failure)) this.#loads.failed(node.name, this.#parts.clock.now());
     const failed = { statement, node: node.name, role: target, attempt: 1, ordeal };
-    return this.#queryOn<R>(this.again(failure, demand, failed), statement, { ordeal, attempt: 2 });
+    return this.#queryOn<R>(await this.again(failure, demand, failed), statement, { ordeal, attempt: 2 });
   }
 
   async #queryOn<R>(
@@ -161,6 +167,7 @@ export class Dispatcher {
       const borrowed = await finder.borrow(now, ordeal, tried);
       const began = clock.now();
       loads.began(borrowed.node, began);
+      let failure: unknown;
       try {
         const result = await (borrowed.mustNotWrite && !isVouched(now)
           ? queryReadOnly<R>(borrowed, statement)
@@ -170,26 +177,28 @@ export class Dispatcher {
         return result;
       } catch (error) {
         if (isFaultOfNode(error)) loads.failed(borrowed.node, clock.now());
-        const { node, role } = borrowed;
-        asked = this.again(error, now, { statement, node, role, attempt: count, ordeal });
+        failure = error;
       } finally {
         loads.ended(borrowed.node);
         if (borrowed.role === 'primary') this.leavesPrimary(now);
         borrowed.release();
       }
+      // With the connection given back: this may take a while.
+      const { node, role } = borrowed;
+      asked = await this.again(failure, now, { statement, node, role, attempt: count, ordeal });
     }
   }
 
   /**
-   * What to ask for after a failure, where the call may run once more.
+   * What to ask for after a failure, once the call may run once more.
    *
    * @throws the failure, where it may not.
    */
-  again(
+  async again(
     error: unknown,
     demand: Demand,
     failed: { statement: Pick<Statement, 'text'>; node: string; role: Role; attempt: number; ordeal: Ordeal },
-  ): Demand {
+  ): Promise<Demand> {
     const { tally, clock, classes, keptTexts } = this.#parts;
     const { statement, node, role, attempt, ordeal } = failed;
     const differs = isAuto(demand) && role === 'replica' ? whyOnPrimary(error) : undefined;
@@ -199,9 +208,15 @@ export class Dispatcher {
       if (codeOf(error) === MAY_NOT) keptTexts.differed(statement.text, clock.now());
       return onPrimary(demand, differs);
     }
+    const wasRefused = role === 'primary' && attempt < MOST_ATTEMPTS && !isHeldToReading(demand);
+    if (wasRefused && isRefusedOnPrimary(error, statement.text)) {
+      await this.#refusedWrites.untilTaken(error, node, ordeal);
+      tally.retried('refused-on-primary');
+      return demand;
+    }
     const isRead = demand.target === 'replica' || demand.marks === undefined;
     const again = whyAgain(error, { isRead, role, attempt });
-    if (!again) throw isReadOnlyScope(demand) ? explainRefusedWrite(error, node) : error;
+    if (!again) throw isHeldToReading(demand) ? explainRefusedWrite(error, node) : error;
     tally.retried(again);
     noteFailure(ordeal, node, clock.now());
     ordeal.lastError = error;
@@ -243,6 +258,21 @@ export class Dispatcher {
     return this.#finder.borrow(demand, ordeal);
   }
 
+  /**
+   * Where a transaction gets its connection; and another one, where the first was of a primary that is none any more
+   * and the transaction had not done anything yet.
+   */
+  source(demand: () => Demand): ConnectionSource {
+    return {
+      borrow: () => this.borrow(demand()),
+      refused: async (error, { node, role }) => {
+        if (role !== 'primary' || isHeldToReading(demand()) || !isRefusedOnPrimary(error, '')) throw error;
+        await this.#refusedWrites.untilTaken(error, node, this.newOrdeal());
+        this.#parts.tally.retried('refused-on-primary');
+      },
+    };
+  }
+
   /** Of a call that begins now. */
   newOrdeal(): Ordeal {
     return { failed: undefined, patienceMs: this.#parts.settings.pool.acquireTimeoutMs };
@@ -260,6 +290,6 @@ function isVouched(demand: Demand): boolean {
 }
 
 /** What the server refuses there as a write, it refuses for the scope. */
-function isReadOnlyScope(demand: Demand): boolean {
+function isHeldToReading(demand: Demand): boolean {
   return demand.target === 'replica' ? !isAuto(demand) : demand.mustNotWrite === true;
 }

@@ -3,7 +3,7 @@ import type { Deeds } from '../session/deeds.js';
 import type { HeldConnection } from '../session/held-connection.js';
 import { Lease } from '../session/lease.js';
 import type { Session } from '../session/session.js';
-import type { UnitOfWork } from '../session/transaction.js';
+import type { UnitOfWork } from '../session/unit-of-work.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Pin, PinnedCalls } from './pinned-calls.js';
 import type { StatementClasses } from './statement-classes.js';

@@ -5,7 +5,7 @@ import type { LongCall, LongCalls, LongConnection } from '../session/long-call.j
 import { explainRefusedWrite } from '../session/read-only.js';
 import type { Holder, Scope } from '../session/scope.js';
 import type { Session } from '../session/session.js';
-import type { UnitOfWork } from '../session/transaction.js';
+import type { UnitOfWork } from '../session/unit-of-work.js';
 import type { Demand } from './demand.js';
 import { mayWrite, type Demands } from './demands.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -115,7 +115,7 @@ export class LongCallsOf implements LongCalls {
         return await this.#started(await this.#onItsOwn(borrowed, demand, call, found), call);
       } catch (error) {
         const { node, role } = borrowed;
-        asked = dispatcher.again(error, demand, {
+        asked = await dispatcher.again(error, demand, {
           statement: { text },
           node,
           role,

@@ -6,7 +6,7 @@ import type { HeldConnection } from '../session/held-connection.js';
 import { explainRefusedWrite } from '../session/read-only.js';
 import type { Scope } from '../session/scope.js';
 import type { Session } from '../session/session.js';
-import { UnitOfWork, type StatementTraits } from '../session/transaction.js';
+import { UnitOfWork, type StatementTraits } from '../session/unit-of-work.js';
 import { mayWrite } from './demands.js';
 import type { Dispatcher } from './dispatcher.js';
 import { refuseEscape, refuseTransactionControl, refuseWrite } from './refusals.js';

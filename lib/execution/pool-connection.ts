@@ -1,10 +1,20 @@
 import type { Clock } from '../clock.js';
 import type { Role } from '../config/settings.js';
+import { ConnectionLostError } from '../errors.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Borrowed } from '../session/borrowed.js';
+import type { CommitOutcomes } from './commit-outcomes.js';
 import type { Tally } from './tally.js';
+
+export interface PoolConnectionParts {
+  readonly connection: PooledConnection;
+  readonly pool: NodePool;
+  readonly clock: Clock;
+  readonly tally: Tally;
+  readonly outcomes: CommitOutcomes;
+}
 
 /** A connection out of a node's pool, with what routing said of it. */
 export class PoolConnection implements Borrowed {
@@ -12,23 +22,20 @@ export class PoolConnection implements Borrowed {
   readonly #pool: NodePool;
   readonly #clock: Clock;
   readonly #tally: Tally;
+  readonly #outcomes: CommitOutcomes;
   #isReleased = false;
 
   constructor(
     readonly node: string,
     readonly role: Role,
     readonly mustNotWrite: boolean,
-    {
-      connection,
-      pool,
-      clock,
-      tally,
-    }: { connection: PooledConnection; pool: NodePool; clock: Clock; tally: Tally },
+    { connection, pool, clock, tally, outcomes }: PoolConnectionParts,
   ) {
     this.#connection = connection;
     this.#pool = pool;
     this.#clock = clock;
     this.#tally = tally;
+    this.#outcomes = outcomes;
   }
 
   get client(): unknown {
@@ -38,6 +45,21 @@ export class PoolConnection implements Borrowed {
   query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
     const result = this.#connection.query<R>(statement);
     return this.#tally.observers.size === 0 ? result : this.#observe(result);
+  }
+
+  async commit(): Promise<QueryResult> {
+    const { node } = this;
+    const timeline = this.#outcomes.timelineOf(node);
+    const sentAt = this.#clock.now();
+    let xid: string | undefined;
+    const running = this.#connection.commit((noted) => (xid = noted));
+    try {
+      return await (this.#tally.observers.size === 0 ? running : this.#observe(running));
+    } catch (error) {
+      if (!(error instanceof ConnectionLostError) || error.outcome !== 'unknown') throw error;
+      this.release();
+      return this.#outcomes.settle(error, { node, xid, timeline, sentAt });
+    }
   }
 
   taint(): void {

@@ -117,8 +117,18 @@ export function poolAction(
   if (isOut(next) && !isOut(previous)) return 'fence';
   // Also while it is out: a server that comes back is connected to before a probe has judged it.
   if (usedRole(previous) !== usedRole(next)) return 'retire';
+  if (hasMoved(previous, next)) return 'retire';
   const isShaken = previous.health === 'up' && next.health === 'suspect';
   return isShaken && next.role === 'replica' ? 'turn-away' : undefined;
+}
+
+/**
+ * The name of a primary leads to another server than before, or that has started anew. What is open to the former one
+ * may live on, and must not write there. A replica's name may well lead to several.
+ */
+function hasMoved(previous: NodeState, next: NodeState): boolean {
+  const [before, now] = [previous.facts?.serverStartedAt, next.facts?.serverStartedAt];
+  return usedRole(next) === 'primary' && before !== undefined && now !== undefined && before !== now;
 }
 
 /** One that was not seen yet is connected to as what it is configured to be. */

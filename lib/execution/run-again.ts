@@ -10,7 +10,7 @@ export interface FailedCall {
   readonly attempt: number;
 }
 
-const MOST_ATTEMPTS = 4;
+export const MOST_ATTEMPTS = 4;
 
 /** Whether a statement that failed outside a transaction may run once more, and why. Pure. */
 export function whyAgain(error: unknown, { isRead, role, attempt }: FailedCall): RetryReason | undefined {
@@ -31,6 +31,15 @@ const PERHAPS_RECOVERY = new Set(['55000', '0A000']);
 export const MAY_NOT = '42501';
 /** The account may less there, or a definition has not been replayed yet. */
 const DIFFERS = new Set([MAY_NOT, '42P01', '42703', '42883']);
+
+/** What may commit along the way, or had already when it came to what was refused (manual, CALL, DO, CREATE INDEX). */
+const MAY_HAVE_COMMITTED = /\b(call|do|commit|end|concurrently|vacuum)\b/i;
+
+/** Whether a primary has refused a text as read-only, and surely has done nothing of it. Pure. */
+export function isRefusedOnPrimary(error: unknown, text: string): boolean {
+  if (codeOf(error) !== READ_ONLY_TRANSACTION || error instanceof PgMcpError) return false;
+  return !MAY_HAVE_COMMITTED.test(text);
+}
 
 /** Whether a read that a replica has refused may succeed on the primary, and why. Nothing was done. Pure. */
 export function whyOnPrimary(error: unknown): 'refused-on-standby' | 'replica-differs' | undefined {

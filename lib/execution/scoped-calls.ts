@@ -224,10 +224,10 @@ export class ScopedCalls {
     const { dispatcher, demands } = this.#parts;
     const demand = this.#demandOf(outer, route);
     if (!isRead || outer.route !== undefined || !demands.readsFromReplicas)
-      return { borrow: () => dispatcher.borrow(demand) };
+      return dispatcher.source(() => demand);
     const reads = demands.ofUndecoratedReads(this.#sessionOf(outer));
     // It is borrowed for the first statement, which may be none for a replica.
-    return { borrow: () => dispatcher.borrow(deeds.needsPrimary ? demand : reads) };
+    return dispatcher.source(() => (deeds.needsPrimary ? demand : reads));
   }
 
   #demandOf(scope: Scope, route: Route): Demand {

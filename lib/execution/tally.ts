@@ -11,6 +11,8 @@ export type RetryReason =
   | 'recovery-conflict'
   | 'serialization'
   | 'refused-on-standby'
+  /** The primary had become a standby, or was fenced. */
+  | 'refused-on-primary'
   | 'replica-differs';
 
 /** Why a session's token counted for nothing. */

@@ -1,5 +1,5 @@
 import type { FailoverStep } from '../failover-event.js';
-import { describeTrouble, nodeOf, type NodeState, type Topology } from '../topology/topology.js';
+import { describeTrouble, nodeOf, rivalsIn, type NodeState, type Topology } from '../topology/topology.js';
 import type { StepFacts } from './journal.js';
 
 export interface Step extends StepFacts {
@@ -8,7 +8,31 @@ export interface Step extends StepFacts {
 
 /** What is to be told of a change of the topology, whoever brought it about. Pure. */
 export function stepsBetween(previous: Topology, next: Topology): readonly Step[] {
-  return [...lostOrFound(previous, next), ...next.nodes.flatMap((node) => keptOut(node, previous))];
+  return [
+    ...wentBack(previous, next),
+    ...lostOrFound(previous, next),
+    ...split(previous, next),
+    ...next.nodes.flatMap((node) => keptOut(node, previous)),
+  ];
+}
+
+/** The newest timeline is the highest ever seen, unless the standbys have gone back to a lower one. */
+function wentBack(previous: Topology, next: Topology): readonly Step[] {
+  if (next.newestTimeline >= previous.newestTimeline || next.primary === undefined) return [];
+  const detail = `timeline ${next.newestTimeline}, though ${previous.newestTimeline} was seen: most standbys stream from it`;
+  return [{ step: 'lower-timeline-accepted', node: next.primary, detail }];
+}
+
+function split(previous: Topology, next: Topology): readonly Step[] {
+  const isClaimed = ({ nodes }: Topology) => nodes.some(({ trouble }) => trouble?.kind === 'two-primaries');
+  if (isClaimed(previous) && !isClaimed(next)) {
+    const { primary } = next;
+    return [{ step: 'split-brain-resolved', ...(primary !== undefined && { node: primary }) }];
+  }
+  const rivals = rivalsIn(next);
+  if (rivals.length === 0 || isClaimed(previous)) return [];
+  const names = rivals.map(({ name }) => name).join(' and ');
+  return [{ step: 'split-brain', detail: `${names} are writable on timeline ${next.newestTimeline}` }];
 }
 
 function lostOrFound(previous: Topology, next: Topology): readonly Step[] {
@@ -33,8 +57,7 @@ function keptOut(node: NodeState, previous: Topology): readonly Step[] {
   const before = nodeOf(previous, node.name)?.trouble?.kind;
   const { trouble } = node;
   if (trouble?.kind === before || !trouble) return [];
-  const facts = { node: node.name, detail: describeTrouble(trouble) };
-  if (trouble.kind === 'stale-primary' || trouble.kind === 'not-the-leader')
-    return [{ step: 'node-quarantined', ...facts }];
-  return trouble.kind === 'two-primaries' ? [{ step: 'split-brain', ...facts }] : [];
+  const isKeptOut =
+    trouble.kind === 'stale-primary' || trouble.kind === 'overruled' || trouble.kind === 'not-the-leader';
+  return isKeptOut ? [{ step: 'node-quarantined', node: node.name, detail: describeTrouble(trouble) }] : [];
 }

@@ -70,6 +70,12 @@ export interface DriverConnection extends Queryable {
    * round.
    */
   pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void;
+  /**
+   * Commits the transaction.
+   *
+   * @param noted Told its id before the server begins with that, at no round trip; not where it has not written.
+   */
+  commit(noted: (xid: string) => void): Promise<QueryResult>;
   /** Takes the session back to how it began (`DISCARD ALL`). */
   reset(): Promise<void>;
   /** Says goodbye and closes; cuts the socket where the goodbye gets no answer. */

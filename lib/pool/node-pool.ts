@@ -4,7 +4,7 @@ import { AcquireTimeoutError, ConnectError, PgMcpError, type PoolCounts } from '
 import { Caretaker, type Attention } from './caretaker.js';
 import type { DriverConnection } from './driver.js';
 import { Errands } from './errands.js';
-import { Opener, type OpenerOptions } from './opener.js';
+import { MOST_AT_ONCE, Opener, type OpenerOptions } from './opener.js';
 import { PooledConnection, type CloseReason } from './pooled-connection.js';
 import { SharedLane } from './shared-lane.js';
 import { WaitingLine, type Served } from './waiting-line.js';
@@ -90,11 +90,12 @@ export class NodePool {
     return { opened: this.#opened, closed: this.#closedBy };
   }
 
-  /** Opens the minimum. Rejects with the first failure to connect. */
+  /** Opens the minimum; of more than a few the others follow behind. Rejects with the first failure to connect. */
   async warm(): Promise<void> {
     if (this.#isClosed) throw this.#closedError();
     const missing = this.#options.settings.minConnections - this.#total;
-    await Promise.all(Array.from({ length: Math.max(0, missing) }, () => this.#open()));
+    const first = Math.min(Math.max(0, missing), MOST_AT_ONCE);
+    await Promise.all(Array.from({ length: first }, () => this.#open()));
   }
 
   /** One that is open and free, to have alone until `release`; undefined when one would have to be waited for. */

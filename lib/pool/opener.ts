@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { Clock } from '../clock.js';
 import { ConnectError } from '../errors.js';
 import { Backoff } from './backoff.js';
@@ -19,13 +18,16 @@ export interface OpenerListener {
   due(): void;
 }
 
-/** Opens connections to one node and holds back while that fails. */
+/** A server that comes back is not stormed: opening costs it a process and an authentication. */
+export const MOST_AT_ONCE = 4;
+
+/** Opens connections to one node, few at a time, and holds back while that fails. */
 export class Opener {
   readonly #options: OpenerOptions;
   readonly #listener: OpenerListener;
   readonly #backoff: Backoff;
   /** Aborts the attempts under way. */
-  #attempts = newAttempts();
+  #attempts = new AbortController();
   #connecting = 0;
   #lastFailure: unknown;
 
@@ -46,11 +48,11 @@ export class Opener {
   }
 
   /**
-   * While it fails, one attempt at a time, and none before its turn; but with nothing open an attempt is all
+   * A few attempts at a time; while it fails one, and none before its turn; but with nothing open an attempt is all
    * there is for those who wait.
    */
   mustHoldBack(isAnythingOpen: boolean, someoneWaits: boolean): boolean {
-    if (!this.#backoff.isFailing) return false;
+    if (!this.#backoff.isFailing) return this.#connecting >= MOST_AT_ONCE;
     return this.#connecting > 0 || (this.#backoff.isWaiting && (isAnythingOpen || !someoneWaits));
   }
 
@@ -81,7 +83,7 @@ export class Opener {
   /** Gives up the attempts under way; new ones may follow. */
   abort(cause: Error): void {
     this.#attempts.abort(cause);
-    this.#attempts = newAttempts();
+    this.#attempts = new AbortController();
   }
 
   /** Gives up for good. */
@@ -95,11 +97,4 @@ export class Opener {
     this.#backoff.failed(() => this.#listener.due());
     this.#listener.failed(cause);
   }
-}
-
-/** Each attempt listens to it, as many as the pool may have. */
-function newAttempts(): AbortController {
-  const attempts = new AbortController();
-  setMaxListeners(0, attempts.signal);
-  return attempts;
 }

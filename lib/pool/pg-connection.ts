@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import type { Clock } from '../clock.js';
-import { ConnectionLostError, leadToCaller, toError } from '../errors.js';
+import { ConnectionLostError, leadToCaller, NotReplicatedError, toError } from '../errors.js';
 import { toStatement, type QueryResult, type Row, type Statement } from '../query.js';
 import type {
   Answered,
@@ -15,6 +15,7 @@ import type { KnownText, KnownTexts } from './known-texts.js';
 import { Outbox } from './outbox.js';
 import { endsConnection } from './pg-faults.js';
 import { StatementQuery, type Line } from './pg-queries.js';
+import { TransactionId } from './transaction-id.js';
 import { PreparedStatements, type PreparingConnection } from './prepared-statements.js';
 
 const GOODBYE_MS = 1_000;
@@ -22,6 +23,9 @@ const GOODBYE_MS = 1_000;
 const IDENTITY = `
   SELECT extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt",
     to_json(current_schemas(true))::text AS "searchPath"`;
+
+/** Where the server waits for a synchronous standby; the texts of its notices are in its language. */
+const SYNC_WAIT = 'SyncRepWaitForLSN';
 
 const PROCESS_ID = 'SELECT pg_backend_pid() AS id';
 
@@ -59,7 +63,10 @@ export class PgConnection implements DriverConnection {
   #identity: ServerIdentity | undefined;
   #lost: Error | undefined;
   #ending = false;
+  readonly #transactionId = new TransactionId();
   #inFlight = 0;
+  /** The server has committed and was kept from waiting for a standby: it says so before it is ready again. */
+  #hasNotWaited = false;
   #wasServerAsked = false;
   readonly #untilReady: (() => void)[] = [];
 
@@ -77,6 +84,9 @@ export class PgConnection implements DriverConnection {
     this.#line = { outbox, prepared: new PreparedStatements(this.#internals.connection, close) };
     client.on('error', (error) => this.#markLost(error));
     client.on('end', () => this.#markLost(new Error('the connection was closed')));
+    client.on('notice', ({ routine }) => {
+      if (routine === SYNC_WAIT) this.#hasNotWaited = true;
+    });
     client.connection.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
       if (status.parameterName !== 'in_hot_standby') return;
       this.#inHotStandby = status.parameterValue === 'on';
@@ -158,8 +168,9 @@ export class PgConnection implements DriverConnection {
       return;
     }
     const { name = this.#nameFor(statement) } = statement;
-    const mayRepeat = statement.name === undefined && this.transactionStatus === 'I';
-    this.#send(statement, name, mayRepeat, answered);
+    const isOutside = this.transactionStatus === 'I';
+    if (isOutside) this.#transactionId.forget();
+    this.#send(statement, name, statement.name === undefined && isOutside, answered);
   }
 
   /** Without values a text goes by the simple protocol, which takes several statements and prepares none. */
@@ -168,6 +179,24 @@ export class PgConnection implements DriverConnection {
     const known = this.#texts.of(text);
     known.used();
     return known.isRepeated ? this.#line.prepared.nameOf(known) : undefined;
+  }
+
+  async commit(noted: (xid: string) => void): Promise<QueryResult> {
+    const { xid, isMissing, text } = this.#transactionId;
+    if (xid !== undefined) noted(xid);
+    // In one that has failed there is nothing to ask for; what is under way was sent past us.
+    if (!isMissing || this.transactionStatus !== 'T' || this.isBusy) return this.query('COMMIT');
+    // Both go out in one write, and the first is answered before the server begins with the second.
+    this.#internals.pipeline = true;
+    this.ask<readonly unknown[]>({ text, rowMode: 'array', types: AS_TEXT }, (_error, result) => {
+      const [[found] = []] = result?.rows ?? [];
+      if (typeof found === 'string') noted(found);
+    });
+    try {
+      return await this.query('COMMIT');
+    } finally {
+      this.#internals.pipeline = false;
+    }
   }
 
   pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
@@ -187,15 +216,27 @@ export class PgConnection implements DriverConnection {
     });
   }
 
+  #forgetPrepared(): void {
+    this.#line.prepared.forgetAll();
+    this.#transactionId.forgetPrepared();
+  }
+
   /** @param mayRepeat Whether it may be sent again, where the server has not begun with it. */
   #send<R>(statement: Statement, name: string | undefined, mayRepeat: boolean, answered: Answered<R>): void {
+    const { text, values } = statement;
     if (name !== undefined && !this.#wasServerAsked && this.transactionStatus === 'I') this.#askWhichServer();
     this.#inFlight++;
-    const query = new StatementQuery<R>(statement, name, this.#line, (error, result) => {
+    const isExtended = (values !== undefined && values.length > 0) || name !== undefined;
+    const id = this.transactionStatus === 'T' ? this.#transactionId : undefined;
+    // Behind a proxy it could be gone, and take the transaction with it.
+    const mayPrepare = this.#texts?.isPreparing === true && this.#line.prepared.hasOneServer;
+    const brought = id?.isWantedWith(text, isExtended) === true ? { of: id, mayPrepare } : undefined;
+    const query = new StatementQuery<R>(statement, { name, id: brought }, this.#line, (error, result) => {
       if (!error) {
         this.#inFlight--;
-        if (dropsPrepared(result)) this.#line.prepared.forgetAll();
-        answered(undefined, result);
+        if (dropsPrepared(result)) this.#forgetPrepared();
+        if (this.#hasNotWaited) answered(this.#notReplicated());
+        else answered(undefined, result);
         return;
       }
       const explained = this.#explain(error);
@@ -276,6 +317,11 @@ export class PgConnection implements DriverConnection {
     this.client.connection.stream.destroy();
   }
 
+  #notReplicated(): NotReplicatedError {
+    this.#hasNotWaited = false;
+    return new NotReplicatedError(this.#node);
+  }
+
   #markLost(cause: Error): void {
     if (this.#lost) return;
     this.#lost = cause;
@@ -288,7 +334,10 @@ export class PgConnection implements DriverConnection {
       if (!endsConnection(error)) return error;
       this.#markLost(error);
     }
-    return this.#lost ? new ConnectionLostError(this.#node, 'unknown', this.#lost) : error;
+    if (!this.#lost) return error;
+    return this.#hasNotWaited
+      ? new NotReplicatedError(this.#node, this.#lost)
+      : new ConnectionLostError(this.#node, 'unknown', this.#lost);
   }
 }
 

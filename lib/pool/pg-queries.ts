@@ -3,6 +3,7 @@ import { serialize } from 'pg-protocol';
 import type { QueryField, QueryResult, Statement } from '../query.js';
 import type { Outbox } from './outbox.js';
 import type { Columns, PreparedStatements } from './prepared-statements.js';
+import type { TransactionId } from './transaction-id.js';
 
 /** What `pg` keeps of a result while its rows come in. */
 interface OpenResult {
@@ -22,6 +23,7 @@ interface OpenQuery {
   readonly _result: OpenResult;
   _canceledDueToError: unknown;
   handleRowDescription(message: { readonly fields: QueryField[] }): void;
+  handleCommandComplete(message: object, connection: object): void;
   requiresPreparation(): boolean;
 }
 
@@ -36,13 +38,24 @@ interface Library {
 
 const { utils, Query } = pg as unknown as Library;
 
-const EXECUTE = Buffer.concat([serialize.execute(), serialize.sync()]);
+const EXECUTE = serialize.execute();
 const DESCRIBE_AND_EXECUTE = Buffer.concat([serialize.describe({ type: 'P' }), EXECUTE]);
+const SYNC = serialize.sync();
+const [LAST, LAST_WITH_COLUMNS] = [
+  Buffer.concat([EXECUTE, SYNC]),
+  Buffer.concat([DESCRIBE_AND_EXECUTE, SYNC]),
+];
 
 /** Where a query goes: the parts of a connection that its queries use. */
 export interface Line {
   readonly outbox: Outbox;
   readonly prepared: PreparedStatements;
+}
+
+/** What is asked behind a statement. */
+interface Companion {
+  readonly of: TransactionId;
+  readonly mayPrepare: boolean;
 }
 
 type Callback<R> = (error: unknown, result: QueryResult<R>) => void;
@@ -55,11 +68,16 @@ type Callback<R> = (error: unknown, result: QueryResult<R>) => void;
  */
 export class StatementQuery<R> extends Query {
   readonly #line: Line;
+  readonly #id: Companion | undefined;
+  #isComplete = false;
 
-  /** @param name Under which it is prepared, if it is. */
+  /**
+   * @param name Under which it is prepared, if it is.
+   * @param id Of the transaction, where the statement is to bring it along.
+   */
   constructor(
     { text, values, rowMode, types, queryMode }: Statement,
-    name: string | undefined,
+    { name, id }: { name: string | undefined; id: Companion | undefined },
     line: Line,
     callback: Callback<R>,
   ) {
@@ -68,6 +86,7 @@ export class StatementQuery<R> extends Query {
     super(isPlain ? text : { text, rowMode, types, queryMode }, values, callback);
     if (name !== undefined) this.name = name;
     this.#line = line;
+    this.#id = id;
   }
 
   /** Called by `pg` when it is its turn to be sent. What it returns is why it can't be. */
@@ -99,7 +118,10 @@ export class StatementQuery<R> extends Query {
       return error;
     }
     if (!isPrepared && name !== '') prepared.sent(name, this.text);
-    outbox.put(columns ? EXECUTE : DESCRIBE_AND_EXECUTE);
+    if (this.#id) {
+      outbox.put(columns ? EXECUTE : DESCRIBE_AND_EXECUTE);
+      outbox.put(this.#id.of.question(this.#id.mayPrepare));
+    } else outbox.put(columns ? LAST : LAST_WITH_COLUMNS);
     return null;
   }
 
@@ -124,9 +146,20 @@ export class StatementQuery<R> extends Query {
     result._prebuiltEmptyResultObject = emptyRow;
   }
 
+  /** A second time it is that of the question for the id. */
+  override handleCommandComplete(message: object, connection: object): void {
+    if (this.#isComplete && this.#id) return;
+    this.#isComplete = true;
+    super.handleCommandComplete(message, connection);
+  }
+
   /** Without the events that nobody hears. */
   handleDataRow({ fields }: { readonly fields: readonly unknown[] }): void {
     if (this._canceledDueToError) return;
+    if (this.#isComplete && this.#id) {
+      this.#id.of.note(fields[0], this.#id.mayPrepare);
+      return;
+    }
     try {
       this._result.addRow(this._result.parseRow(fields));
     } catch (error) {

@@ -58,6 +58,10 @@ export class PooledConnection {
     }
   }
 
+  commit(noted: (xid: string) => void): Promise<QueryResult> {
+    return this.driver.commit(noted);
+  }
+
   /** As `query`, told without a promise. */
   ask<R = Row>(statement: Statement, answered: Answered<R>): void {
     this.driver.ask<R>(statement, (error, result) => {

@@ -13,6 +13,13 @@ export interface Borrowed {
   /** The `pg.Client`. */
   readonly client: unknown;
   query<R = Row>(statement: Statement): Promise<QueryResult<R>>;
+  /**
+   * Commits the transaction that is open on it. Where the connection breaks under that, it is found out what became of
+   * it, as far as the server can tell.
+   *
+   * @throws ConnectionLostError where it has not been committed, or that is not known.
+   */
+  commit(): Promise<QueryResult>;
   /** The session may carry traces of its user: reset it before another gets it. */
   taint(): void;
   /** Gives it back; what is left open on it is cut off. A second call does nothing. */
@@ -29,6 +36,7 @@ export function forOneTurn(borrowed: Borrowed, release: () => void): Borrowed {
     mustNotWrite: false,
     client: borrowed.client,
     query: (statement) => borrowed.query(statement),
+    commit: () => borrowed.commit(),
     taint: () => borrowed.taint(),
     release,
     cut: () => borrowed.cut(),
@@ -38,4 +46,9 @@ export function forOneTurn(borrowed: Borrowed, release: () => void): Borrowed {
 /** Where connections come from: the pools by route, or one connection that a scope holds. */
 export interface ConnectionSource {
   borrow(): Promise<Borrowed>;
+  /**
+   * The first statement of a transaction has failed there, which has been rolled back and the connection given back.
+   * Resolves when another one may serve; rejects with the error where none will.
+   */
+  refused?(error: unknown, borrowed: Pick<Borrowed, 'node' | 'role'>): Promise<void>;
 }

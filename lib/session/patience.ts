@@ -20,19 +20,21 @@ export class Patience {
 
   /** The connection of the transaction: while a statement runs on it, no patience is lost. */
   watch(borrowed: Borrowed): Borrowed {
+    const whileItRuns = async <T>(work: () => Promise<T>): Promise<T> => {
+      const over = this.suspend();
+      try {
+        return await work();
+      } finally {
+        over();
+      }
+    };
     return {
       node: borrowed.node,
       role: borrowed.role,
       mustNotWrite: borrowed.mustNotWrite,
       client: borrowed.client,
-      query: async (statement) => {
-        const over = this.suspend();
-        try {
-          return await borrowed.query(statement);
-        } finally {
-          over();
-        }
-      },
+      query: (statement) => whileItRuns(() => borrowed.query(statement)),
+      commit: () => whileItRuns(() => borrowed.commit()),
       taint: () => borrowed.taint(),
       release: () => borrowed.release(),
       cut: () => borrowed.cut(),

@@ -49,9 +49,13 @@ async function enclose<R>(
   return result;
 }
 
+export function isReadOnlyRefusal(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === READ_ONLY_TRANSACTION;
+}
+
 /** What the caller of a replica scope gets where the server refused a write. Other errors pass as they are. */
 export function explainRefusedWrite(error: unknown, node: string): unknown {
-  if (!(error instanceof Error && 'code' in error && error.code === READ_ONLY_TRANSACTION)) return error;
+  if (!isReadOnlyRefusal(error)) return error;
   return new PgMcpError(
     'WRITE_ON_REPLICA',
     `a read-only scope can't write: ${error.message} (on ${node}); use @UseMaster() or useMaster() for it`,

@@ -5,7 +5,7 @@ import type { Deeds } from './deeds.js';
 import type { HeldConnection } from './held-connection.js';
 import { Session } from './session.js';
 import type { Stickiness } from './stickiness.js';
-import type { UnitOfWork } from './transaction.js';
+import type { UnitOfWork } from './unit-of-work.js';
 
 export interface ReplicaOptions {
   /** Replicas further behind take no reads of this scope: `'500ms'`, `'2s'`, or seconds. */

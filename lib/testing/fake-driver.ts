@@ -49,6 +49,8 @@ export class FakeDriver implements Driver {
   inHotStandby: boolean | undefined;
   /** What a connection says of its server where it is asked when it opens. */
   identity: (options: ConnectOptions) => ServerIdentity | undefined = () => undefined;
+  /** The id that is noted of a transaction before its COMMIT. */
+  xid: string | undefined;
   #next: 'accept' | 'hold' | Error = 'accept';
 
   /** From now on connections open at once. */
@@ -212,6 +214,12 @@ export class FakeConnection implements DriverConnection {
       if (outcome.status === 'fulfilled') answered(undefined, outcome.value);
       else answered(outcome.reason);
     });
+  }
+
+  async commit(noted: (xid: string) => void): Promise<QueryResult> {
+    const { xid } = this.#driver;
+    if (xid !== undefined && this.transactionStatus === 'T') noted(xid);
+    return this.query('COMMIT');
   }
 
   async reset(): Promise<void> {

@@ -1,16 +1,14 @@
-import type { RoutingSettings } from '../config/settings.js';
-import { measureLag, remember, type Lag } from './lag.js';
-import type { NodeFacts, Observation } from './observation.js';
-import { addSample } from './samples.js';
-import { choosePrimary, isLedElsewhere, overrulingTimeline, type Leader } from './leader.js';
-import { nodeOf, type Health, type NodeState, type Topology, type Trouble } from './topology.js';
+import type { FailoverSettings } from '../config/settings.js';
+import { isLedElsewhere, type Leader } from './leader.js';
+import { isSameServer, leadership, type Leadership } from './leadership.js';
+import { measure, type LagLimits } from './measure.js';
+import { isReceiving, type NodeFacts, type Observation } from './observation.js';
+import { type Health, type NodeState, type Topology, type Trouble } from './topology.js';
 
-const FAILURES_UNTIL_DOWN = 3;
-
-export type LagLimits = Pick<RoutingSettings, 'maxLagMs' | 'maxLagBytes'>;
+export type FoldLimits = LagLimits & Pick<FailoverSettings, 'maxRetryAttempts'>;
 
 /** The topology after one more observation. Pure: times come with the observations. */
-export function fold(topology: Topology, observation: Observation, limits: LagLimits): Topology {
+export function fold(topology: Topology, observation: Observation, limits: FoldLimits): Topology {
   const nodes = topology.nodes.map((node) =>
     node.name === observation.node ? observe(node, observation) : node,
   );
@@ -18,29 +16,29 @@ export function fold(topology: Topology, observation: Observation, limits: LagLi
   const ofSystem = nodes.filter((node) => systemId === undefined || belongsTo(node.facts, systemId));
   const leader = observation.kind === 'leader-told' ? observation.leader : topology.leader;
   // Until the system is known, a stranger's timeline may be among those seen.
-  const highestTimeline = Math.max(
-    systemId === topology.systemId ? topology.newestTimeline : 0,
-    ...ofSystem.map(({ facts }) => facts?.timeline ?? 0),
-  );
-  const newestTimeline = overrulingTimeline(ofSystem, leader) ?? highestTimeline;
-  const writable = ofSystem.filter((node) => mayBePrimary(node, newestTimeline));
-  const chosen = choosePrimary(writable, leader)?.name;
-  const primary = topology.isHeld ? undefined : chosen;
-  const verdict = { systemId, newestTimeline, primary: chosen, writable, leader };
+  const before = systemId === topology.systemId ? topology : { newestTimeline: 0, newestSince: -Infinity };
   const at = observation.kind === 'probed' ? observation.endedAt : observation.at;
+  const led = leadership(ofSystem, before, {
+    at,
+    maxRetryAttempts: limits.maxRetryAttempts,
+    configured: nodes.length,
+    leader,
+  });
+  const verdict = { ...led, systemId, limits, leader };
   const settled = nodes.map((node) => {
     const judged = judge(node, verdict);
     return isBack(node.health, judged.health, topology) ? { ...judged, returnedAt: at } : judged;
   });
   const next: Topology = {
     version: topology.version + 1,
-    newestTimeline,
+    newestTimeline: led.newestTimeline,
+    newestSince: led.newestSince,
     nodes: settled,
     history: topology.history,
     samples: topology.samples,
     ...(topology.isHeld && { isHeld: true }),
     ...(systemId !== undefined && { systemId }),
-    ...(primary !== undefined && { primary }),
+    ...(led.primary !== undefined && !topology.isHeld && { primary: led.primary }),
     ...(leader && { leader }),
   };
   return measure(next, topology.sampled, observation, limits);
@@ -60,17 +58,15 @@ export function release(topology: Topology): Topology {
 
 function observe(node: NodeState, observation: Observation): NodeState {
   switch (observation.kind) {
-    case 'probed': {
-      const { facts, startedAt, endedAt } = observation;
-      const streamedAt = isReceiving(facts) || !facts.inRecovery ? endedAt : (node.streamedAt ?? endedAt);
-      const { trouble: _, ...rest } = node;
-      return { ...rest, failures: 0, facts, probeStartedAt: startedAt, probeEndedAt: endedAt, streamedAt };
-    }
+    case 'probed':
+      return answered(node, observation);
     case 'probe-failed':
-      return unreachable(node, node.failures + 1, observation.cause);
+      // Probes overlap: one that was asked later has been answered.
+      if (observation.startedAt < (node.probeStartedAt ?? -Infinity)) return node;
+      return unreachable(node, node.failures + 1, observation.cause, observation.startedAt);
     case 'connection-failed':
       // A server that goes away breaks many connections at once: together they are one failure.
-      return unreachable(node, Math.max(node.failures, 1), observation.cause);
+      return unreachable(node, Math.max(node.failures, 1), observation.cause, observation.at);
     case 'role-reported':
       return node.facts ? { ...node, facts: reportedRole(node.facts, observation.inRecovery) } : node;
     case 'leader-told':
@@ -78,13 +74,22 @@ function observe(node: NodeState, observation: Observation): NodeState {
   }
 }
 
-/** A receiver that waits or starts over gets nothing: its standby may have been left behind on an old timeline. */
-function isReceiving(facts: NodeFacts): boolean {
-  return facts.receiver === 'streaming' || facts.receiver === 'connected';
+/** Probes overlap: an answer counts for what was not asked later, and ends only failures that began before it. */
+function answered(
+  node: NodeState,
+  { facts, startedAt, endedAt }: Extract<Observation, { kind: 'probed' }>,
+): NodeState {
+  if (startedAt < (node.probeStartedAt ?? -Infinity)) return node;
+  const streamedAt = isReceiving(facts) || !facts.inRecovery ? endedAt : (node.streamedAt ?? endedAt);
+  const seen = { ...node, facts, probeStartedAt: startedAt, probeEndedAt: endedAt, streamedAt };
+  if (node.failures > 0 && startedAt < (node.failedAt ?? -Infinity)) return seen;
+  const { trouble: _, failedAt: __, ...well } = seen;
+  return { ...well, failures: 0 };
 }
 
-function unreachable(node: NodeState, failures: number, cause: string): NodeState {
-  return { ...node, failures, trouble: { kind: 'unreachable', cause } };
+function unreachable(node: NodeState, failures: number, cause: string, at: number): NodeState {
+  const failedAt = Math.max(at, node.failedAt ?? at);
+  return { ...node, failures, failedAt, trouble: { kind: 'unreachable', cause } };
 }
 
 /** A primary that says it is a standby is one. A standby that says it isn't must show its timeline first. */
@@ -105,31 +110,33 @@ function belongsTo(facts: NodeFacts | undefined, systemId: string): boolean {
   return facts !== undefined && (facts.systemId === undefined || facts.systemId === systemId);
 }
 
-/** A node whose timeline can't be read is taken at its word. */
-function mayBePrimary(node: NodeState, newestTimeline: number): boolean {
-  if (!node.facts || node.facts.inRecovery || node.failures >= FAILURES_UNTIL_DOWN) return false;
-  return node.facts.timeline === undefined || node.facts.timeline === newestTimeline;
-}
-
-interface Verdict {
+interface Verdict extends Leadership {
   readonly systemId: string | undefined;
-  readonly newestTimeline: number;
-  readonly primary: string | undefined;
-  readonly writable: readonly NodeState[];
+  readonly limits: FoldLimits;
   readonly leader: Leader | undefined;
 }
 
-function judge(node: NodeState, verdict: Verdict): NodeState {
+function judge(before: NodeState, verdict: Verdict): NodeState {
+  const node = mark(before, verdict);
   const { facts, failures } = node;
   const role = facts === undefined ? 'unknown' : facts.inRecovery ? 'replica' : 'primary';
   if (failures > 0) {
-    const health: Health = failures >= FAILURES_UNTIL_DOWN || facts === undefined ? 'down' : 'suspect';
+    const health: Health =
+      failures >= verdict.limits.maxRetryAttempts || facts === undefined ? 'down' : 'suspect';
     return { ...node, role, health };
   }
   const { trouble: _, ...rest } = node;
   if (facts === undefined) return { ...rest, role, health: 'unknown' };
   const trouble = verdict.systemId === undefined ? undefined : whyRefused(node, facts, verdict);
   return trouble ? { ...rest, role, health: 'refused', trouble } : { ...rest, role, health: 'up' };
+}
+
+/** Notes on which timeline a node was when the cluster went back to a lower one. */
+function mark(node: NodeState, { overruled }: Verdict): NodeState {
+  const timeline = overruled.get(node.name);
+  if (timeline === node.overruled) return node;
+  const { overruled: _, ...rest } = node;
+  return timeline === undefined ? rest : { ...rest, overruled: timeline };
 }
 
 /** At the start nobody is back: the nodes are found up one after the other until the system is known. */
@@ -142,67 +149,15 @@ function whyRefused(node: NodeState, facts: NodeFacts, verdict: Verdict): Troubl
   if (!belongsTo(facts, verdict.systemId ?? ''))
     return { kind: 'other-system', systemId: facts.systemId ?? '' };
   if (facts.inRecovery || node.name === verdict.primary) return undefined;
-  const timeline = facts.timeline ?? 0;
-  if (timeline < verdict.newestTimeline && facts.timeline !== undefined) {
-    return { kind: 'stale-primary', timeline, newest: verdict.newestTimeline };
-  }
-  if (isLedElsewhere(node, verdict.leader) || verdict.primary !== undefined)
-    return { kind: 'not-the-leader', leader: verdict.primary ?? verdict.leader?.node ?? '' };
-  const others = verdict.writable.filter((other) => other.name !== node.name).map((other) => other.name);
-  return others.length > 0 ? { kind: 'two-primaries', others } : undefined;
-}
-
-/** Takes the primary's position into the history and measures the replicas against it. */
-function measure(
-  topology: Topology,
-  sampled: string | undefined,
-  observation: Observation,
-  limits: LagLimits,
-): Topology {
-  const primary = topology.primary === undefined ? undefined : nodeOf(topology, topology.primary);
-  const isSample = observation.kind === 'probed' && observation.node === primary?.name;
-  // Kept while there is no primary: the same one may come back.
-  const before = primary === undefined || primary.name === sampled ? topology.history : [];
-  const insertLsn = primary?.facts?.insertLsn;
-  const history =
-    isSample && insertLsn !== undefined ? remember(before, insertLsn, observation.startedAt) : before;
-  const samples = primary?.name === sampled || primary === undefined ? topology.samples : [];
-  const timeline = primary?.facts?.timeline;
-  const sample =
-    isSample && insertLsn !== undefined && timeline !== undefined
-      ? { at: observation.startedAt, timeline, lsn: insertLsn }
-      : undefined;
-  const primaryIsUp = primary?.health === 'up';
-  const nodes = topology.nodes.map((node) => {
-    const { lag: _, ...rest } = node;
-    const lag = node.role === 'replica' ? lagOf(node, history, primaryIsUp) : undefined;
-    const isLagging = lag !== undefined && isBeyond(lag, limits, node.isLagging);
-    return { ...rest, isLagging, ...(lag && { lag }) };
-  });
-  const owner = primary?.name ?? sampled;
-  return {
-    ...topology,
-    nodes,
-    history,
-    samples: sample ? addSample(samples, sample) : samples,
-    ...(owner !== undefined && { sampled: owner }),
-  };
-}
-
-function lagOf(node: NodeState, history: Topology['history'], primaryIsUp: boolean): Lag | undefined {
-  const { facts, probeEndedAt, streamedAt } = node;
-  if (facts?.replayedLsn === undefined || probeEndedAt === undefined) return undefined;
-  // Without a primary nothing new can be missed: time stands still at what was last seen of it.
-  const at = primaryIsUp ? probeEndedAt : Math.min(probeEndedAt, history.at(-1)?.until ?? probeEndedAt);
-  const lag = measureLag(history, facts.replayedLsn, at);
-  const isCutOff =
-    primaryIsUp && facts.receiver !== undefined && !isReceiving(facts) && streamedAt !== undefined;
-  if (!lag || !isCutOff) return lag;
-  return { bytes: lag.bytes, ms: Math.max(lag.ms, probeEndedAt - streamedAt) };
-}
-
-/** Out beyond the limit, back in at half of it. */
-function isBeyond(lag: Lag, limits: LagLimits, wasBeyond: boolean): boolean {
-  const share = wasBeyond ? 0.5 : 1;
-  return lag.ms > limits.maxLagMs * share || lag.bytes > limits.maxLagBytes * share;
+  const { newestTimeline: newest, primary, writable, leader } = verdict;
+  const { timeline } = facts;
+  if (timeline !== undefined && timeline < newest) return { kind: 'stale-primary', timeline, newest };
+  if (isLedElsewhere(node, leader)) return { kind: 'not-the-leader', leader: leader.node };
+  if (timeline !== undefined && timeline > newest) return { kind: 'overruled', timeline, accepted: newest };
+  const others = writable.filter((other) => !isSameServer(other, node)).map((other) => other.name);
+  if (others.length === 0) return undefined;
+  if (primary === undefined) return { kind: 'two-primaries', others };
+  return primary === verdict.leader?.node
+    ? { kind: 'not-the-leader', leader: primary }
+    : { kind: 'fenced', primary };
 }

@@ -25,17 +25,6 @@ export function overrulingTimeline(
   return facts?.inRecovery ? undefined : facts?.timeline;
 }
 
-/** The primary among the nodes that are writable on the newest timeline. */
-export function choosePrimary(
-  writable: readonly NodeState[],
-  leader: Leader | undefined,
-): NodeState | undefined {
-  const led = writable.find(({ name }) => name === leader?.node);
-  if (led) return led;
-  const [only] = writable;
-  return writable.length !== 1 || !only || isLedElsewhere(only, leader) ? undefined : only;
-}
-
 /**
  * Whether another node leads this one's timeline, or a newer one. A node that is ahead of the leader has been promoted
  * since: then what was told of the leader is old.

@@ -1,16 +1,19 @@
-import type { Clock, Timer } from '../clock.js';
+import type { Clock } from '../clock.js';
 import type { ClusterSettings, NodeSettings } from '../config/settings.js';
 import type { ConnectOptions, Driver } from '../pool/driver.js';
-import { fold, hold, release } from './fold.js';
+import { fold, hold, release, type FoldLimits } from './fold.js';
 import { isSameLeader, type Leader } from './leader.js';
+import { NodeWatch } from './node-watch.js';
 import type { NodeObservation, Observation } from './observation.js';
 import { Prober } from './prober.js';
 import { Sampler } from './sampler.js';
 import { nodeOf, unseen, type Topology } from './topology.js';
 
-/** How often a node in trouble is asked, and every node while there is no primary. */
-const URGENT_INTERVAL_MS = 250;
+/** How often every node is asked while somebody waits for a primary. */
+const SEEKING_INTERVAL_MS = 100;
 const JITTER = 0.1;
+/** So old may the connection for probes be while its node is not what it should be. */
+const RENEW_IN_TROUBLE_MS = 1_000;
 
 export interface MonitorOptions {
   readonly settings: ClusterSettings;
@@ -22,37 +25,26 @@ export interface MonitorOptions {
   readonly onChange: (topology: Topology, previous: Topology) => void;
 }
 
-interface Watch {
-  readonly prober: Prober;
-  timer: Timer | undefined;
-  /** The probe under way. */
-  round: Promise<void> | undefined;
-}
-
 /** Keeps the topology true: probes every node, each at its own pace, and takes in what the pools notice. */
 export class Monitor {
   readonly #options: MonitorOptions;
-  readonly #watches: ReadonlyMap<string, Watch>;
+  readonly #limits: FoldLimits;
+  readonly #watches: ReadonlyMap<string, NodeWatch>;
   readonly #waiting = new Set<() => void>();
+  /** Those who wait for a primary. */
+  #seekers = 0;
   #topology: Topology;
   readonly #sampler: Sampler;
   #isStopped = false;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    const { settings, clock, driver } = options;
+    const { settings, clock } = options;
     this.#topology = unseen(settings.nodes);
     this.#sampler = new Sampler(clock, () => this.#sample());
-    this.#watches = new Map(
-      settings.nodes.map((node) => {
-        const { name } = node;
-        const prober = new Prober(clock, driver, options.connectOptions(node), {
-          timeoutMs: settings.healthCheck.timeoutMs,
-          onLost: (cause) => this.report({ kind: 'connection-failed', node: name, at: clock.now(), cause }),
-        });
-        return [name, { prober, timer: undefined, round: undefined }];
-      }),
-    );
+    const { maxRetryAttempts } = settings.failover;
+    this.#limits = { ...settings.routing, maxRetryAttempts };
+    this.#watches = new Map(settings.nodes.map((node) => [node.name, this.#watch(node)]));
   }
 
   get topology(): Topology {
@@ -67,21 +59,20 @@ export class Monitor {
 
   /** The same, but with probes that begin after the call: what happened before it is seen. */
   async probeAllAnew(): Promise<Topology> {
-    await Promise.all([...this.#watches.values()].map(async ({ round }) => round));
-    return this.probeAll();
+    await Promise.all([...this.#watches.keys()].map((node) => this.probeAnew(node)));
+    return this.#topology;
   }
 
   /** Goes on probing, each node at its interval, until `stop`. */
   start(): void {
-    for (const node of this.#watches.keys()) this.#schedule(node);
+    if (!this.#isStopped) for (const watch of this.#watches.values()) watch.start();
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#sampler.stop();
-    for (const watch of this.#watches.values()) watch.timer?.cancel();
     for (const wake of this.#waiting) wake();
-    await Promise.all([...this.#watches.values()].map((watch) => watch.prober.stop()));
+    await Promise.all([...this.#watches.values()].map((watch) => watch.stop()));
   }
 
   /** Takes in what was seen elsewhere. Anything that is news of a node has it probed at once. */
@@ -94,7 +85,13 @@ export class Monitor {
         : node?.failures === 0;
     if (!isNews) return;
     this.#take(observation);
-    void this.probeNow(observation.node);
+    void this.probeAnew(observation.node);
+  }
+
+  /** Somebody waits for a primary: until the returned function is called, every node is asked each 100 ms. */
+  seek(): () => void {
+    if (this.#seekers++ === 0) this.#hurry();
+    return () => void this.#seekers--;
   }
 
   /** Takes in who leads, by a consensus store; undefined where that can't be known. Has a leader that is news probed at once. */
@@ -133,23 +130,12 @@ export class Monitor {
 
   /** Probes one node by a probe that begins after the call. */
   async probeAnew(node: string): Promise<void> {
-    await this.#watches.get(node)?.round;
-    await this.probeNow(node);
+    if (!this.#isStopped) await this.#watches.get(node)?.probeAnew();
   }
 
   /** Probes one node; calls during a probe of it share that. */
   async probeNow(node: string): Promise<void> {
-    const watch = this.#watches.get(node);
-    if (!watch || this.#isStopped) return;
-    watch.round ??= this.#probe(node, watch).finally(() => (watch.round = undefined));
-    await watch.round;
-  }
-
-  async #probe(node: string, watch: Watch): Promise<void> {
-    const observation = await watch.prober.probe();
-    if (this.#isStopped) return;
-    this.#take(observation);
-    if (watch.timer) this.#schedule(node);
+    if (!this.#isStopped) await this.#watches.get(node)?.probe();
   }
 
   /** The primary first: what a replica says then may have what the primary has said. */
@@ -181,7 +167,7 @@ export class Monitor {
   }
 
   #take(observation: Observation): void {
-    this.#move(fold(this.#topology, observation, this.#options.settings.routing));
+    this.#move(fold(this.#topology, observation, this.#limits));
   }
 
   #move(next: Topology): void {
@@ -194,19 +180,42 @@ export class Monitor {
   }
 
   #hurry(): void {
-    for (const [node, watch] of this.#watches) if (watch.timer) this.#schedule(node);
+    for (const watch of this.#watches.values()) watch.hurry();
   }
 
-  #schedule(node: string): void {
-    const watch = this.#watches.get(node);
-    if (!watch || this.#isStopped) return;
-    watch.timer?.cancel();
-    const { intervalMs } = this.#options.settings.healthCheck;
-    const health = nodeOf(this.#topology, node)?.health;
-    const isUrgent = health !== 'up' || this.#topology.primary === undefined;
-    const interval = isUrgent ? Math.min(URGENT_INTERVAL_MS, intervalMs) : intervalMs;
-    const spread = 1 + JITTER * (2 * this.#options.random() - 1);
-    watch.timer = this.#options.clock.setTimer(() => void this.probeNow(node), interval * spread, true);
+  #watch(node: NodeSettings): NodeWatch {
+    const { settings, clock, driver, connectOptions } = this.#options;
+    const { name } = node;
+    const { intervalMs, timeoutMs } = settings.healthCheck;
+    const prober = new Prober(clock, driver, connectOptions(node), {
+      timeoutMs,
+      onLost: (cause) => this.report({ kind: 'connection-failed', node: name, at: clock.now(), cause }),
+    });
+    const hangsAfterMs = Math.min(settings.failover.retryDelayMs, intervalMs);
+    return new NodeWatch({
+      clock,
+      prober,
+      hangsAfterMs,
+      paceMs: () => this.#paceOf(name),
+      took: (observation) => {
+        if (this.#isStopped) return;
+        this.#take(observation);
+        prober.renew(this.#isInTrouble(name) ? RENEW_IN_TROUBLE_MS : settings.pool.maxLifetimeMs);
+      },
+    });
+  }
+
+  #isInTrouble(node: string): boolean {
+    return this.#topology.primary === undefined || nodeOf(this.#topology, node)?.health !== 'up';
+  }
+
+  #paceOf(node: string): number {
+    const { settings, random } = this.#options;
+    const { intervalMs } = settings.healthCheck;
+    const urgentMs = this.#isInTrouble(node) ? settings.failover.retryDelayMs : intervalMs;
+    const seekingMs = this.#seekers > 0 ? SEEKING_INTERVAL_MS : intervalMs;
+    const spread = 1 + JITTER * (2 * random() - 1);
+    return Math.min(intervalMs, urgentMs, seekingMs) * spread;
   }
 }
 

@@ -11,6 +11,8 @@ export type ReceiverState =
 /** What one probe learned from a node. What an account may not see, or a service hides, is undefined. */
 export interface NodeFacts {
   readonly inRecovery: boolean;
+  /** Primary only: `default_transaction_read_only` is on, as on one that was fenced. */
+  readonly isReadOnly?: boolean;
   readonly systemId?: string;
   /** On a primary read off the name of its WAL file, on a standby the one it receives. */
   readonly timeline?: number;
@@ -27,6 +29,8 @@ export interface NodeFacts {
   readonly replayedLsn?: Lsn;
   readonly isReplayPaused?: boolean;
   readonly receiver?: ReceiverState;
+  /** Where it receives from, as it was told to: a name or an address. */
+  readonly sender?: { readonly host: string; readonly port: number };
 }
 
 /** Something that was seen or heard of one node. Times are milliseconds of the clock. */
@@ -39,7 +43,13 @@ export type Observation =
       readonly facts: NodeFacts;
     }
   /** A probe got no answer. */
-  | { readonly kind: 'probe-failed'; readonly node: string; readonly at: number; readonly cause: string }
+  | {
+      readonly kind: 'probe-failed';
+      readonly node: string;
+      readonly startedAt: number;
+      readonly at: number;
+      readonly cause: string;
+    }
   /** A pooled connection broke or could not be opened. */
   | { readonly kind: 'connection-failed'; readonly node: string; readonly at: number; readonly cause: string }
   /** A pooled connection said what the server has become. */
@@ -57,5 +67,9 @@ export type Observation =
       readonly leader: Leader | undefined;
     };
 
+/** A receiver that waits or starts over gets nothing: its standby may have been left behind on an old timeline. */
+export function isReceiving(facts: NodeFacts): boolean {
+  return facts.receiver === 'streaming' || facts.receiver === 'connected';
+}
 /** One that a node itself was seen by. */
 export type NodeObservation = Exclude<Observation, { kind: 'leader-told' }>;

@@ -11,6 +11,7 @@ import type { NodeFacts, ReceiverState } from './observation.js';
  */
 const FULL_PROBE = `
   SELECT node.standby,
+         NOT node.standby AND current_setting('default_transaction_read_only')::bool AS read_only,
          (pg_control_system()).system_identifier::text AS system_id,
          extract(epoch FROM pg_postmaster_start_time())::text AS server_started_at,
          CASE WHEN node.standby THEN receiver.received_tli
@@ -24,11 +25,14 @@ const FULL_PROBE = `
          CASE WHEN node.standby THEN pg_is_wal_replay_paused() END AS replay_paused,
          CASE WHEN node.standby THEN
            CASE WHEN receiver.pid IS NULL THEN 'none' ELSE coalesce(receiver.status, 'connected') END
-         END AS receiver
+         END AS receiver,
+         receiver.sender_host, receiver.sender_port
     FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) AS node
     LEFT JOIN pg_stat_wal_receiver AS receiver ON true`;
 
-const ROLE_PROBE = `SELECT pg_is_in_recovery() AS standby`;
+const ROLE_PROBE = `
+  SELECT pg_is_in_recovery() AS standby,
+         NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only')::bool AS read_only`;
 
 /** The server ceased to be a standby between two of the questions: asked again it answers as what it is. */
 const PROMOTED_MEANWHILE = '55000';
@@ -38,6 +42,7 @@ const HIDDEN = new Set(['42501', '42883', '42P01', '42703', '0A000']);
 
 interface ProbeRow {
   readonly standby: boolean;
+  readonly read_only?: boolean | null;
   readonly system_id?: string | null;
   readonly server_started_at?: string | null;
   readonly timeline?: number | null;
@@ -48,6 +53,8 @@ interface ProbeRow {
   readonly replayed_lsn?: string | null;
   readonly replay_paused?: boolean | null;
   readonly receiver?: ReceiverState | null;
+  readonly sender_host?: string | null;
+  readonly sender_port?: number | null;
 }
 
 /** Asks a node what it is. Where positions are hidden, its role alone. */
@@ -73,6 +80,7 @@ async function ask(connection: Queryable, text: string): Promise<ProbeRow | unde
 function toFacts(row: ProbeRow): NodeFacts {
   return {
     inRecovery: row.standby,
+    ...(row.read_only === true && { isReadOnly: true }),
     ...(row.system_id != null && { systemId: row.system_id }),
     ...(row.server_started_at != null && { serverStartedAt: row.server_started_at }),
     ...(row.timeline != null && { timeline: row.timeline }),
@@ -85,5 +93,7 @@ function toFacts(row: ProbeRow): NodeFacts {
     }),
     ...(row.replay_paused != null && { isReplayPaused: row.replay_paused }),
     ...(row.receiver != null && { receiver: row.receiver }),
+    ...(row.sender_host != null &&
+      row.sender_port != null && { sender: { host: row.sender_host, port: row.sender_port } }),
   };
 }

@@ -34,6 +34,9 @@ class Instant implements DriverConnection {
   }
 
   listen(): void {}
+  commit(): Promise<QueryResult> {
+    return this.query('COMMIT');
+  }
   async reset(): Promise<void> {}
   async end(): Promise<void> {}
   destroy(): void {}

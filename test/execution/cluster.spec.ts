@@ -14,6 +14,9 @@ describe('the pool of a node', () => {
   const state = (role: NodeState['role'], health: Health, configuredRole: Role = 'replica') =>
     ({ role, health, settings: { configuredRole } }) as NodeState;
 
+  const serving = (serverStartedAt: string, role: Role = 'primary') =>
+    ({ ...state(role, 'up'), facts: { inRecovery: role === 'replica', serverStartedAt } }) as NodeState;
+
   it.each([
     ['goes on', state('primary', 'up'), state('primary', 'suspect'), undefined],
     ['sends those who wait elsewhere', state('replica', 'up'), state('replica', 'suspect'), 'turn-away'],
@@ -27,6 +30,9 @@ describe('the pool of a node', () => {
       state('replica', 'down'),
       'retire',
     ],
+    ['is renewed where its name leads to another server', serving('one'), serving('another'), 'retire'],
+    ['goes on where it is the same server', serving('one'), serving('one'), undefined],
+    ['of a replica may lead to several', serving('one', 'replica'), serving('another', 'replica'), undefined],
     ['is renewed with the role', state('replica', 'up'), state('primary', 'up'), 'retire'],
     ['is renewed with the role on its return', state('primary', 'down'), state('replica', 'up'), 'retire'],
     ['goes on when it is what was thought', state('unknown', 'down'), state('replica', 'up'), undefined],
@@ -44,7 +50,8 @@ describe('the pool of a node', () => {
     const released: unknown[] = [];
     const pool = { release: (connection: unknown) => released.push(connection) } as unknown as NodePool;
     const connection = {} as ConstructorParameters<typeof PoolConnection>[3]['connection'];
-    const parts = { connection, pool, clock: systemClock, tally: new Tally() };
+    const outcomes = {} as ConstructorParameters<typeof PoolConnection>[3]['outcomes'];
+    const parts = { connection, pool, clock: systemClock, tally: new Tally(), outcomes };
     const borrowed = new PoolConnection('p', 'primary', false, parts);
     borrowed.release();
     borrowed.release();

@@ -6,6 +6,8 @@ export interface FakeNode {
   standby: boolean;
   timeline: number;
   replayed: number;
+  /** `default_transaction_read_only`. */
+  readOnly?: boolean;
   /** Of a primary: where it left the timeline before. */
   forkedAt?: number;
 }
@@ -73,7 +75,7 @@ export async function fakeCluster(options: ClusterOptions = {}, random = () => 0
   };
   driver.answer = (statement, connection) => {
     const state = nodes[connection.options.node as keyof typeof nodes];
-    if (isProbe(statement.text)) return [probeRow(state)];
+    if (isProbe(statement.text)) return [probeRow(state, connection.options.node)];
     if (isOfCatalog(statement.text)) return [];
     return fake.answer(statement.text, connection) ?? [{ node: connection.options.node }];
   };
@@ -81,13 +83,15 @@ export async function fakeCluster(options: ClusterOptions = {}, random = () => 0
   return fake;
 }
 
-function probeRow({ standby, timeline, replayed, forkedAt }: FakeNode) {
+function probeRow({ standby, timeline, replayed, forkedAt, readOnly }: FakeNode, name: string) {
   const position = `0/${replayed.toString(16)}`;
   const fork = forkedAt === undefined ? null : `0/${forkedAt.toString(16)}`;
   return {
     standby,
+    read_only: !standby && readOnly === true,
     system_id: '7000000000000000001',
-    server_started_at: 'then',
+    // Two primaries are two servers.
+    server_started_at: standby ? 'then' : `then, as ${name}`,
     timeline,
     replay_timeline: standby ? timeline : null,
     insert_lsn: standby ? null : '0/64',

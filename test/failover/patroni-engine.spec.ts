@@ -59,6 +59,7 @@ class World {
     const settings = {
       nodes: settingsOf('a', 'b'),
       healthCheck: { intervalMs: 20, timeoutMs: 1_000 },
+      pool: { maxLifetimeMs: 1_800_000 },
       routing: { maxLagMs: 10_000, maxLagBytes: 1_000 },
       failover: {
         retryDelayMs: 10,

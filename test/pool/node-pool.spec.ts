@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { AcquireTimeoutError, ConnectError } from '../../lib/errors.js';
 import type { PooledConnection } from '../../lib/pool/pooled-connection.js';
 import { acquireMany, fakeOf, outcomeOf, poolUnderTest } from './pool-under-test.js';
@@ -58,16 +58,28 @@ describe('the maximum', () => {
     expect(pool.counts).toEqual({ total: 3, active: 0, idle: 0, pending: 10, max: 3 });
   });
 
-  test('may be connecting at once without a warning', async () => {
+  test('is reached four connects at a time, however many wait: a server that comes back is not stormed', async () => {
     const { pool, driver, settle } = poolUnderTest({ maxConnections: 20 });
-    const warn = vi.spyOn(process, 'emitWarning');
     driver.hold();
-    for (let i = 0; i < 20; i++) void outcomeOf(pool.acquire());
-    pool.fence(new Error('fenced'));
-    for (let i = 0; i < 20; i++) void outcomeOf(pool.acquire());
-    await settle();
-    expect(driver.held.length).toBe(20);
-    expect(warn).not.toHaveBeenCalled();
+    for (let i = 0; i < 80; i++) void outcomeOf(pool.acquire());
+    for (let opened = 0; opened < 20; opened++) {
+      expect(driver.held.length).toBe(Math.min(4, 20 - opened));
+      driver.held[0]?.accept();
+      await settle();
+    }
+    expect(pool.counts).toMatchObject({ active: 20, total: 20, pending: 60 });
+  });
+
+  test('is reached so from what warm opens', async () => {
+    const { pool, driver, settle } = poolUnderTest({ minConnections: 10, maxConnections: 10 });
+    driver.hold();
+    const warming = outcomeOf(pool.warm());
+    for (let opened = 0; opened < 10; opened++) {
+      expect(driver.held.length).toBe(Math.min(4, 10 - opened));
+      driver.held[0]?.accept();
+      await settle();
+    }
+    expect([warming.isSettled, warming.error, pool.counts.idle]).toEqual([true, undefined, 10]);
   });
 
   test('counts those being reset', async () => {
@@ -274,7 +286,7 @@ describe('a failure to connect', () => {
     await settle();
     driver.refuse(refused);
     await clock.advance(50);
-    expect(driver.attempts).toBe(11);
+    expect(driver.attempts).toBe(5);
     driver.accept();
     await clock.advance(100);
     expect(pool.counts.idle).toBe(1);

@@ -31,9 +31,14 @@ export class TcpProxy implements AsyncDisposable {
     });
   }
 
-  static async start(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
+  static async start(
+    target: { readonly host: string; readonly port: number },
+    { host = '127.0.0.1', port = 0 }: { readonly host?: string; readonly port?: number } = {},
+  ): Promise<TcpProxy> {
     const proxy = new TcpProxy(target);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve, reject) => {
+      proxy.#server.once('error', reject).listen(port, host, resolve);
+    });
     return proxy;
   }
 

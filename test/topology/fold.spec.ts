@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { changesBetween } from '../../lib/topology/changes.js';
 import { describeTrouble } from '../../lib/topology/topology.js';
-import { Scene, settingsOf } from './scene.js';
+import { LIMITS, replicaFacts, Scene, settingsOf } from './scene.js';
 
 const OTHER = '7000000000000000002';
 const up = () => new Scene().primary('a', 100).replica('b', 100).replica('c', 100);
@@ -168,9 +168,51 @@ describe('failures', () => {
     expect(up().failed('a', 3).primary('a', 100).topology.primary).toBe('a');
   });
 
+  test('as many as are set make a node down', () => {
+    const scene = new Scene(settingsOf(), { ...LIMITS, maxRetryAttempts: 1 });
+    scene.primary('a', 1).replica('b', 1).replica('c', 1).failed('a');
+    expect([scene.view['a'], scene.topology.primary]).toEqual(['primary down unreachable', undefined]);
+  });
+
   test('tell their cause', () => {
     const { trouble } = up().broke('b').node('b');
     expect(trouble && describeTrouble(trouble)).toBe('reset by peer');
+  });
+});
+
+describe('probes that overlap', () => {
+  const answered = (scene: Scene, startedAt: number, lsn: number) =>
+    scene.see({ kind: 'probed', node: 'b', startedAt, endedAt: 9_000, facts: replicaFacts(lsn) });
+  const failed = (scene: Scene, startedAt: number) =>
+    scene.see({ kind: 'probe-failed', node: 'b', startedAt, at: 9_000, cause: 'late' });
+
+  test('a late answer does not overwrite what was asked later', () => {
+    const scene = up();
+    answered(scene, 2_000, 120);
+    answered(scene, 1_000, 110);
+    expect(scene.node('b')).toMatchObject({ probeStartedAt: 2_000, facts: { replayedLsn: 120n } });
+  });
+
+  test('a failure counts for nothing where what was asked later has been answered', () => {
+    const scene = answered(up(), 2_000, 120);
+    expect(failed(scene, 1_999).node('b')).toMatchObject({ health: 'up', failures: 0 });
+    expect(failed(scene, 2_001).node('b')).toMatchObject({ health: 'suspect', failures: 1 });
+  });
+
+  test('an answer ends the failures of what was asked before it only', () => {
+    const scene = failed(up(), 2_000);
+    expect(answered(scene, 1_999, 120).node('b')).toMatchObject({
+      health: 'suspect',
+      failures: 1,
+      facts: { replayedLsn: 120n },
+    });
+    expect(answered(scene, 2_001, 130).node('b')).toMatchObject({ health: 'up', failures: 0 });
+  });
+
+  test('an answer that was asked for before connections broke does not make up for them', () => {
+    const scene = up().at(3).broke('b');
+    expect(answered(scene, 2_999, 120).node('b').health).toBe('suspect');
+    expect(answered(scene, 3_000, 120).node('b').health).toBe('up');
   });
 });
 

@@ -97,8 +97,13 @@ describe('lag in a cluster', () => {
     expect(lagOf(scene.at(7).replica('b', 1_499)).isLagging).toBe(true);
     expect(lagOf(scene.at(7).replica('b', 1_500)).isLagging).toBe(false);
     expect(lagOf(scene.at(30).replica('b', 1_500)).isLagging).toBe(true);
-    expect(lagOf(scene.at(11).replica('b', 1_600)).isLagging).toBe(true);
-    expect(lagOf(scene.at(10.998).replica('b', 1_600)).isLagging).toBe(false);
+    scene.at(40).primary('a', 2_100);
+    scene.at(41).primary('a', 2_200);
+    expect(lagOf(scene.at(45.001).replica('b', 2_100)).isLagging).toBe(true);
+    expect(lagOf(scene.at(45.999).replica('b', 2_100)).isLagging).toBe(true);
+    scene.at(46).primary('a', 2_200);
+    scene.at(47).primary('a', 2_300);
+    expect(lagOf(scene.at(50.999).replica('b', 2_200)).isLagging).toBe(false);
   });
 
   test('of one that is cut off while the primary is up counts from when it last streamed', () => {

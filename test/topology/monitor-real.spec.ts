@@ -109,6 +109,7 @@ describe.each<[string, number | undefined]>([
       replayedLsn: expect.any(BigInt),
       isReplayPaused: false,
       receiver: 'streaming',
+      sender: { host: primary.host, port: primary.port },
     });
 
     await primary.query('CREATE TABLE written AS SELECT generate_series(1, 1000)');

@@ -5,7 +5,7 @@ import { Monitor } from '../../lib/topology/monitor.js';
 import type { Topology } from '../../lib/topology/topology.js';
 import { settingsOf, SYSTEM } from './scene.js';
 
-type Fate = 'up' | 'silent' | 'refused';
+type Fate = 'up' | 'silent' | 'slow' | 'refused';
 
 interface FakeServer {
   standby: boolean;
@@ -28,11 +28,15 @@ class World {
   /** When each node was probed. */
   readonly probes: Record<string, number[]> = { a: [], b: [] };
   random = 0.5;
+  /** Has the probes of slow servers answered. */
+  readonly answerAll: (() => void)[] = [];
 
   constructor() {
     const settings = {
       nodes: settingsOf('a', 'b'),
       healthCheck: { intervalMs: 1_000, timeoutMs: 2_000 },
+      failover: { maxRetryAttempts: 3, retryDelayMs: 250 },
+      pool: { maxLifetimeMs: 1_800_000 },
       routing: { default: 'primary', maxLagMs: 10_000, maxLagBytes: 1_000, balance: 'random' },
     } as unknown as ClusterSettings;
     this.driver.answer = ({ text }, connection) => this.#answer(text, connection);
@@ -85,13 +89,13 @@ class World {
     this.connectionOf(name).break();
   }
 
-  #answer(text: string, { options }: FakeConnection): readonly unknown[] | Promise<never> {
+  #answer(text: string, { options }: FakeConnection): readonly unknown[] | Promise<readonly unknown[]> {
     this.probes[options.node]?.push(this.clock.now());
     const { standby, timeline, lsn, fate } = this.server(options.node);
     if (fate === 'silent') return new Promise(() => {});
     if (!text.includes('system_identifier')) return [{ standby }];
     const at = `0/${lsn.toString(16)}`;
-    return [
+    const rows = [
       {
         standby,
         system_id: SYSTEM,
@@ -100,6 +104,8 @@ class World {
         ...(standby ? { replayed_lsn: at, received_lsn: at, receiver: 'streaming' } : { insert_lsn: at }),
       },
     ];
+    if (fate === 'slow') return new Promise((resolve) => this.answerAll.push(() => resolve(rows)));
+    return rows;
   }
 }
 
@@ -218,6 +224,109 @@ describe('a probe', () => {
     await world.monitor.probeAll();
     expect(world.monitor.topology.primary).toBe('a');
     expect(world.monitor.topology.nodes[0]?.facts).toEqual({ inRecovery: false });
+  });
+});
+
+describe('while a probe hangs', () => {
+  const probes = () => world.probes['b'] ?? [];
+
+  test('the next begins at its time, so that the node is down after one timeout and two of them', async () => {
+    await started();
+    world.server('b').fate = 'silent';
+    await world.clock.advance(1_000);
+    await world.clock.advance(2_499);
+    expect([probes(), world.health('b')]).toEqual([
+      [0, 1_000, 1_250, 1_500, 1_750, 2_000, 2_250, 2_500, 2_750, 3_000, 3_250],
+      'suspect',
+    ]);
+    await world.clock.advance(1);
+    expect(world.health('b')).toBe('down');
+    expect(world.monitor.topology.primary).toBe('a');
+  });
+
+  test('there are never more than fit into the timeout, and one', async () => {
+    await started();
+    world.server('b').fate = 'silent';
+    let most = 0;
+    for (let at = 0; at < 10_000; at += 50) {
+      await world.clock.advance(50);
+      most = Math.max(most, world.driver.open.filter(({ options }) => options.node === 'b').length);
+    }
+    expect(most).toBeGreaterThan(3);
+    expect(most).toBeLessThanOrEqual(9);
+  });
+
+  test('and those that hang are answered after all, one of their connections is kept', async () => {
+    await started();
+    world.server('b').fate = 'slow';
+    await world.clock.advance(1_600);
+    expect(world.answerAll).toHaveLength(3);
+    world.server('b').fate = 'up';
+    for (const answer of world.answerAll) answer();
+    await world.clock.advance(0);
+    expect(world.driver.open.map(({ options }) => options.node).toSorted()).toEqual(['a', 'b']);
+    await world.clock.advance(5_000);
+    expect(world.health('b')).toBe('up');
+    expect(world.driver.connections).toHaveLength(4);
+  });
+
+  test('who asks for a probe that begins after his call waits for no more than the one under way', async () => {
+    await started();
+    world.server('b').fate = 'silent';
+    await world.clock.advance(1_000);
+    let isOver = false;
+    void world.monitor.probeAnew('b').then(() => (isOver = true));
+    world.server('b').fate = 'up';
+    await world.clock.advance(250);
+    expect(isOver).toBe(false);
+    await world.clock.advance(1_750);
+    expect(isOver).toBe(true);
+  });
+});
+
+describe('while somebody waits for a primary', () => {
+  test('every node is asked each 100 ms', async () => {
+    await started();
+    const over = world.monitor.seek();
+    const another = world.monitor.seek();
+    await world.clock.advance(300);
+    expect(world.probes).toEqual({ a: [0, 100, 200, 300], b: [0, 100, 200, 300] });
+    over();
+    await world.clock.advance(100);
+    another();
+    await world.clock.advance(1_100);
+    expect(world.probes['b']).toEqual([0, 100, 200, 300, 400, 500, 1_500]);
+  });
+});
+
+describe('the connection for probes', () => {
+  const opened = (name: string) => world.driver.connections.filter(({ options }) => options.node === name);
+
+  test('is another one after a second without a primary: the name may have moved', async () => {
+    await started();
+    world.server('a').standby = true;
+    await world.clock.advance(3_000);
+    expect(world.monitor.topology.primary).toBeUndefined();
+    expect(opened('a').length).toBeGreaterThan(1);
+    expect(world.driver.open).toHaveLength(2);
+  });
+
+  test('stays what it is where another can’t be opened', async () => {
+    await started();
+    world.server('a').standby = true;
+    world.driver.refuse(refused);
+    await world.clock.advance(3_000);
+    expect([world.health('a'), world.health('b')]).toEqual(['up', 'up']);
+    expect(opened('a')).toHaveLength(1);
+  });
+
+  test('lives as long as those of the pools', async () => {
+    await started();
+    await world.clock.advance(1_799_000);
+    expect(world.driver.connections).toHaveLength(2);
+    await world.clock.advance(2_000);
+    expect(world.driver.connections).toHaveLength(4);
+    expect(world.driver.open).toHaveLength(2);
   });
 });
 

@@ -1,10 +1,10 @@
 import type { NodeSettings, Role } from '../../lib/config/settings.js';
-import { fold, type LagLimits } from '../../lib/topology/fold.js';
+import { fold, type FoldLimits } from '../../lib/topology/fold.js';
 import type { NodeFacts, Observation } from '../../lib/topology/observation.js';
 import { nodeOf, unseen, type NodeState, type Topology } from '../../lib/topology/topology.js';
 
 export const SYSTEM = '7000000000000000001';
-export const LIMITS: LagLimits = { maxLagMs: 10_000, maxLagBytes: 1_000 };
+export const LIMITS: FoldLimits = { maxLagMs: 10_000, maxLagBytes: 1_000, maxRetryAttempts: 3 };
 
 export function nodeSettings(name: string, configuredRole: Role = 'replica'): NodeSettings {
   const account = { user: 'app', password: 'secret' };
@@ -50,7 +50,7 @@ export class Scene {
 
   constructor(
     settings: readonly NodeSettings[] = settingsOf(),
-    readonly limits: LagLimits = LIMITS,
+    readonly limits: FoldLimits = LIMITS,
   ) {
     this.topology = unseen(settings);
   }
@@ -74,7 +74,13 @@ export class Scene {
 
   failed(node: string, times = 1): this {
     for (let count = 0; count < times; count++)
-      this.see({ kind: 'probe-failed', node, at: this.#at, cause: 'connection refused' });
+      this.see({
+        kind: 'probe-failed',
+        node,
+        startedAt: this.#at,
+        at: this.#at,
+        cause: 'connection refused',
+      });
     return this;
   }
 
