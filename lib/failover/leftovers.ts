@@ -44,7 +44,7 @@ export class Leftovers {
 
   changed(next: Topology, previous: Topology): void {
     if (next.primary === undefined || this.#isStopping) return;
-    const isBack = previous.primary === undefined && previous.version > 0;
+    const isBack = isPrimaryUp(next) && !isPrimaryUp(previous) && previous.version > 0;
     for (const node of next.nodes) if (isReplica(node) && (isBack || isAlone(node))) this.#plan(node.name);
   }
 
@@ -103,6 +103,10 @@ export class Leftovers {
       await held.release();
     }
   }
+}
+
+function isPrimaryUp({ primary, nodes }: Topology): boolean {
+  return primary !== undefined && nodes.find(({ name }) => name === primary)?.health === 'up';
 }
 
 function isReplica({ health, facts }: NodeState): boolean {

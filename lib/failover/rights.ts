@@ -22,6 +22,7 @@ const ACCOUNT = `
          current_setting('server_version_num')::int AS version,
          pg_has_role('pg_monitor', 'USAGE') AS monitor,
          pg_has_role('pg_signal_backend', 'USAGE') AS signal,
+         current_setting('primary_slot_name') AS slot,
          has_function_privilege('pg_promote(boolean, integer)', 'EXECUTE') AS promote,
          has_function_privilege('pg_reload_conf()', 'EXECUTE') AS reload
     FROM pg_roles WHERE rolname = current_user`;
@@ -37,6 +38,7 @@ interface AccountRow {
   readonly version: number;
   readonly monitor: boolean;
   readonly signal: boolean;
+  readonly slot: string | null;
   readonly promote: boolean;
   readonly reload: boolean;
 }
@@ -71,7 +73,8 @@ export async function readRights(session: NodeSession): Promise<Rights> {
       `GRANT ALTER SYSTEM ON PARAMETER ${name} ${to}`,
     );
   parameter(needed, 'primary_conninfo');
-  parameter(useful, 'primary_slot_name', ', where slots are used');
+  const hasSlot = row.slot !== null && row.slot !== '';
+  parameter(hasSlot ? needed : useful, 'primary_slot_name', ', where slots are used');
   parameter(useful, 'default_transaction_read_only', ', to fence');
   return { database, needed, useful };
 }

@@ -21,6 +21,10 @@ const CUT_DEADLINE_MS = 1_500;
 /** All of the log that is there must be replayed first. */
 const PROMOTION_DEADLINE_MS = 60_000;
 
+const FENCE_DEADLINE_MS = 300;
+const IS_WRITABLE_BY_DEFAULT = `
+  SELECT reset_val = 'off' AS off FROM pg_settings WHERE name = 'default_transaction_read_only'`;
+
 const NEWEST_TIMELINE = `
   (SELECT max(('x' || substr(name, 1, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$')`;
 
@@ -165,6 +169,10 @@ export class StandbySession {
     if (!fenced) return;
     await this.#session.alterSystem('default_transaction_read_only', undefined);
     await this.#session.reload();
+    // Where a file of the operator's says the same, it stays.
+    const isOff = async () =>
+      (await this.#session.row<{ off: boolean }>(IS_WRITABLE_BY_DEFAULT)).off ? true : undefined;
+    await this.#session.until(isOff, FENCE_DEADLINE_MS, 'be writable').catch(() => {});
   }
 
   /**

@@ -56,7 +56,7 @@ export async function switchover(target: string | undefined, parts: SwitchoverPa
     journal.tell('transactions-finished');
     const promoted = (await ruler?.switchover?.(primary, chosen)) ?? chosen;
     await handover?.run();
-    await monitor.release();
+    await monitor.release(promoted);
     const now = monitor.topology.primary;
     if (now === undefined || now !== promoted)
       throw refused(`${promoted} was promoted, but ${now ?? 'no node'} is the primary`);

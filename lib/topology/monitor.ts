@@ -155,8 +155,13 @@ export class Monitor {
     this.#move(hold(this.#topology));
   }
 
-  /** Resolves when every node was asked, so that the primary of the moment is known. */
-  async release(): Promise<void> {
+  /**
+   * Resolves when every node was asked, so that the primary of the moment is known.
+   *
+   * @param promoted Is asked first: the old primary must not be taken for it again.
+   */
+  async release(promoted?: string): Promise<void> {
+    if (promoted !== undefined) await this.probeAnew(promoted);
     if (this.#topology.isHeld) this.#move(release(this.#topology));
     await this.probeAllAnew();
   }

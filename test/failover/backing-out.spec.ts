@@ -33,7 +33,6 @@ it('what a process that died has cut off is brought back when the primary is', a
   await dying.connected();
   await primary.freeze();
   await dying.ended();
-  await patient.told('primary-lost');
   expect([...(await writable(servers))]).toEqual([]);
   await primary.thaw();
 

@@ -2,7 +2,7 @@ import { decide, WATCHING, type Contender, type Event, type Work } from '../../l
 import type { StandbyReport } from '../../lib/failover/standby-report.js';
 import { viewOf, type View } from '../../lib/failover/view.js';
 import type { NodeFacts } from '../../lib/topology/observation.js';
-import type { NodeState, Topology } from '../../lib/topology/topology.js';
+import { unseen, type NodeState, type Topology } from '../../lib/topology/topology.js';
 import type { NodeSettings } from '../../lib/config/settings.js';
 import { sure } from '../support/sure.js';
 
@@ -116,11 +116,10 @@ export class ModelCluster {
     const newestTimeline = this.newestTimeline;
     const primary = up.find(({ isStandby, timeline }) => !isStandby && timeline === newestTimeline)?.name;
     return {
+      ...unseen([]),
       version: 1,
       systemId: '1',
       newestTimeline,
-      newestSince: 0,
-      history: [],
       samples: [{ at: 0, timeline: 1, lsn: 100n }],
       sampled: 'p',
       nodes: this.nodes.map(stateOf),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { viewOf } from '../../lib/failover/view.js';
-import type { NodeState, Topology } from '../../lib/topology/topology.js';
+import { unseen, type NodeState, type Topology } from '../../lib/topology/topology.js';
 
 const node = (name: string, more: Partial<NodeState> = {}): NodeState => ({
   name,
@@ -21,10 +21,9 @@ const gone = (failures = 3, more: Partial<NodeState> = {}) =>
     ...more,
   });
 const of = (...nodes: readonly NodeState[]): Topology => ({
+  ...unseen([]),
   version: 1,
   newestTimeline: 1,
-  newestSince: 0,
-  history: [],
   samples: [{ at: 0, timeline: 1, lsn: 100n }],
   sampled: 'p',
   nodes,
