@@ -130,11 +130,13 @@ describe('a commit that did not wait for its synchronous standby', () => {
     await primary.query(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`);
     await primary.query('SELECT pg_reload_conf()');
     try {
-      const running = write();
-      running.catch(() => {});
+      let running: Promise<unknown> | undefined;
       let pid: number | undefined;
       await until(
         async () => {
+          // Not before the checkpointer has read the setting does anybody wait.
+          running ??= write().then(() => (running = undefined));
+          running?.catch(() => {});
           pid = (await primary.query<{ pid: number }>(waiting)).rows[0]?.pid;
           return pid !== undefined;
         },
