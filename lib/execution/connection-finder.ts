@@ -16,7 +16,7 @@ import type { CommitOutcomes } from './commit-outcomes.js';
 import { intentOf, misfitOf, rememberRead, stickTo, type Demand } from './demand.js';
 import { FloorWaits } from './floor-waits.js';
 import { nobody } from './nobody.js';
-import { noteFailure, stillFailed, type Ordeal } from './ordeal.js';
+import { mayReturnToPrimary, noteFailure, stillFailed, type Ordeal } from './ordeal.js';
 import { PoolConnection } from './pool-connection.js';
 import type { StatementClasses } from './statement-classes.js';
 import type { Tally } from './tally.js';
@@ -235,7 +235,9 @@ export class ConnectionFinder {
     });
     // The next read, or this one where it waits, may find that a replica has caught up.
     if (dependsOnPositions(decision)) monitor.sampleSoon();
-    return decision;
+    if (!decision.node || decision.target === 'replica' || mayReturnToPrimary(failed, decision.node))
+      return decision;
+    return { refusals: decision.refusals ?? [] };
   }
 
   /** @throws PgMcpError `CONSISTENCY_UNAVAILABLE` after `acquire_timeout`. */

@@ -199,7 +199,7 @@ export class Dispatcher {
     demand: Demand,
     failed: { statement: Pick<Statement, 'text'>; node: string; role: Role; attempt: number; ordeal: Ordeal },
   ): Promise<Demand> {
-    const { tally, clock, classes, keptTexts } = this.#parts;
+    const { tally, clock, classes, keptTexts, monitor } = this.#parts;
     const { statement, node, role, attempt, ordeal } = failed;
     const differs = isAuto(demand) && role === 'replica' ? whyOnPrimary(error) : undefined;
     if (differs && isAuto(demand)) {
@@ -219,6 +219,8 @@ export class Dispatcher {
     if (!again) throw isHeldToReading(demand) ? explainRefusedWrite(error, node) : error;
     tally.retried(again);
     noteFailure(ordeal, node, clock.now());
+    // It goes there again when a probe has found it well, and that should not be long.
+    if (role === 'primary') void monitor.probeAnew(node);
     ordeal.lastError = error;
     if (again === 'recovery-conflict') keptTexts.conflicted(statement.text, clock.now());
     // A conflict with recovery met twice is a property of the statement: the primary has none.

@@ -1,6 +1,6 @@
 import type { RouteReason } from '../routing/route.js';
 import type { Demand } from './demand.js';
-import { nodeOf, type Topology } from '../topology/topology.js';
+import { nodeOf, type NodeState, type Topology } from '../topology/topology.js';
 
 /** What one call has been through. */
 export interface Ordeal {
@@ -29,10 +29,21 @@ export function stillFailed(
 ): ReadonlySet<string> {
   if (!failed) return NONE;
   const mayReturn = intent.target === 'replica' && intent.onUnavailable === 'wait';
-  const isBack = (name: string, failedAt: number) => {
-    const node = nodeOf(topology, name);
-    return node?.health === 'up' && node.probeStartedAt !== undefined && node.probeStartedAt > failedAt;
-  };
+  const isBack = (name: string, at: number) => hasAnsweredSince(nodeOf(topology, name), at);
   const still = [...failed].filter(([name, at]) => !(mayReturn && isBack(name, at)));
   return new Set(still.map(([name]) => name));
+}
+
+/**
+ * Whether a call may go to the primary, as far as the call itself knows: where it broke there, other connections that
+ * look whole may be as dead, and it would be lost on the next one as well.
+ */
+export function mayReturnToPrimary(failed: Ordeal['failed'], primary: NodeState): boolean {
+  const failedAt = failed?.get(primary.name);
+  return failedAt === undefined || hasAnsweredSince(primary, failedAt);
+}
+
+/** A probe that began since then has found it well. */
+function hasAnsweredSince(node: NodeState | undefined, at: number): boolean {
+  return node?.health === 'up' && node.probeStartedAt !== undefined && node.probeStartedAt > at;
 }

@@ -215,9 +215,12 @@ describe('a read on the primary that loses its connection', () => {
       if (asked === text) connection.break();
       return undefined;
     };
-    await expect(fake.cluster.useMaster(() => query(fake, text))).rejects.toMatchObject({
+    const lost = expect(fake.cluster.useMaster(() => query(fake, text))).rejects.toMatchObject({
       code: 'CONNECTION_LOST',
     });
+    // Until a probe has found the primary well.
+    await fake.clock.advance(1_000);
+    await lost;
     expect(onPrimary(fake)).toEqual(Array.from({ length: times }, () => text));
   });
 });

@@ -304,3 +304,31 @@ describe('waiting', () => {
     await Promise.all([one.release(), two.release()]);
   });
 });
+
+describe('a read whose primary dies', () => {
+  const strong = { text: 'SELECT 1', consistency: 'strong' } as const;
+
+  it('is not lost a second time on another connection that died with it', async () => {
+    await using fake = await fakeCluster();
+    const open = () => fake.driver.open.filter(({ options }) => options.node === 'p').length;
+    const before = open();
+    await Promise.all([1, 2, 3].map(() => fake.cluster.query(strong)));
+    expect(open()).toBeGreaterThan(before);
+    let isDead = true;
+    const { answer } = fake.driver;
+    fake.driver.answer = (statement, connection) => {
+      if (!isDead || connection.options.node !== 'p') return answer(statement, connection);
+      connection.break();
+      return [];
+    };
+    const reading = fake.cluster.query(strong);
+    const isOver = { now: false };
+    void reading.finally(() => (isOver.now = true)).catch(() => {});
+    await fake.clock.advance(600);
+    expect(isOver.now).toBe(false);
+    isDead = false;
+    await fake.probe();
+    expect((await reading).rows).toEqual([{ node: 'p' }]);
+    expect(fake.cluster.getCounters().retries.get('connection-lost')).toBe(1);
+  });
+});
