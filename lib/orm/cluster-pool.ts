@@ -4,7 +4,7 @@ import { toStatement, type QueryResult, type Statement } from '../query.js';
 import type { ClientCalls } from '../session/client-calls.js';
 import { isSubmittable, LateClient, later, type Callback, type QueryConfig } from './late-client.js';
 
-export interface ClusterPoolOptions {
+export interface ClusterPoolOptions extends pg.PoolConfig {
   /** The most clients that are out at a time; others wait. */
   readonly max: number;
   /** How long they wait, in milliseconds. */
@@ -23,7 +23,9 @@ interface Internals {
  * clients are light, and have a connection only while they need one; `end()` ends the face, not the cluster.
  */
 export class ClusterPool extends pg.Pool {
-  readonly #calls: ClientCalls;
+  /** @internal What more pools over the same cluster are made of. */
+  readonly calls: ClientCalls;
+  readonly #running = new Set<Promise<unknown>>();
 
   constructor(calls: ClientCalls, options: ClusterPoolOptions) {
     class Client extends LateClient {
@@ -32,11 +34,11 @@ export class ClusterPool extends pg.Pool {
       }
     }
     super({
-      ...options,
       idleTimeoutMillis: 0,
+      ...options,
       Client: Client as unknown as new () => pg.ClientBase,
     });
-    this.#calls = calls;
+    this.calls = calls;
     this.on('release', (_error, client) => (client as unknown as LateClient).unbind());
   }
 
@@ -67,7 +69,7 @@ export class ClusterPool extends pg.Pool {
     if (typeof config === 'function' || isSubmittable(config) || (this as unknown as Internals).ending)
       return false;
     const text = typeof config === 'string' ? config : config?.text;
-    if (typeof text === 'string' && this.#calls.isOfSession(text)) return false;
+    if (typeof text === 'string' && this.calls.isOfSession(text)) return false;
     // One is our own.
     return (
       this.listenerCount('connect') + this.listenerCount('acquire') === 0 &&
@@ -75,13 +77,28 @@ export class ClusterPool extends pg.Pool {
     );
   }
 
-  #ask(config: string | Statement, values: readonly unknown[] | undefined): Promise<QueryResult> {
+  async #ask(config: string | Statement, values: readonly unknown[] | undefined): Promise<QueryResult> {
+    const running = this.calls.query(toStatement(config, values));
+    this.#running.add(running);
     try {
-      const statement = toStatement(config, values);
-      // One that others may build on needs a connection only where others follow: here none does.
-      return this.#calls.query(statement);
-    } catch (error) {
-      return Promise.reject(error);
+      return await running;
+    } finally {
+      this.#running.delete(running);
     }
+  }
+
+  /** Ends the face, once what was asked of it is done. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  override end(told?: any): any {
+    const ended = super.end().then(() => this.#settled());
+    if (!told) return ended;
+    ended.then(
+      () => later(told, undefined),
+      (error: Error) => later(told, error),
+    );
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.allSettled(this.#running);
   }
 }

@@ -87,10 +87,9 @@ export class LateClient extends EventEmitter {
     this._ending = true;
     this._queryable = false;
     this.unbind();
+    if (callback) this.once('end', () => callback(undefined));
     const over = this.#tail.then(() => void this.emit('end'));
-    if (!callback) return over;
-    void over.then(() => callback(undefined));
-    return undefined;
+    return callback ? undefined : over;
   }
 
   get processID(): number | null {

@@ -2,7 +2,6 @@ import { PgCluster } from 'nestjs-pg-mcp';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../support/cluster.js';
-import { sure } from '../support/sure.js';
 import { until } from '../support/until.js';
 
 let cluster: PgCluster;
@@ -60,11 +59,10 @@ describe('pool.query', () => {
 
   it('takes what submits itself', async () => {
     const rows = await new Promise<unknown[]>((resolve, reject) => {
-      const query = new pg.Query(
-        'SELECT pg_is_in_recovery() AS standby',
-        (error: Error, { rows }: pg.QueryResult) => (error ? reject(error) : resolve(rows)),
+      pool.query(
+        new pg.Query('SELECT pg_is_in_recovery()') as never,
+        (error: Error, found: pg.QueryResult) => (error ? reject(error) : resolve(found.rows)),
       );
-      pool.query(query);
     });
     expect(rows).toHaveLength(1);
   });
@@ -175,10 +173,9 @@ describe('in a scope', () => {
       client.release();
       expect((await pool.query(WHERE)).rows[0].n).toBe(2);
     });
-    expect((await pool.query('SELECT text FROM notes ORDER BY id')).rows.map(({ text }) => text)).toEqual([
-      'outer',
-      'kept',
-    ]);
+    expect(
+      (await pool.query('SELECT text FROM notes ORDER BY id')).rows.map((row: { text: string }) => row.text),
+    ).toEqual(['outer', 'kept']);
   });
 
   it('of a transaction that fails, what an ORM has committed in it is undone as well', async () => {
@@ -217,12 +214,12 @@ describe('in a scope', () => {
     const waiting = cluster.useMaster(
       () =>
         new Promise<boolean>((resolve, reject) => {
-          pool.connect((error, client, release) => {
-            if (error) return reject(error);
-            sure(client)
-              .query(WHERE)
-              .then(({ rows }) => resolve(rows[0].standby), reject)
-              .finally(release);
+          pool.connect((_error: Error, client: pg.PoolClient, release: () => void) => {
+            client.query(WHERE, (error, found) => {
+              release();
+              if (error) reject(error);
+              else resolve(found.rows[0].standby);
+            });
           });
         }),
     );
@@ -248,7 +245,11 @@ it('is a pg.Pool, and its end is not that of the cluster', async () => {
   await using other = PgCluster.fromConfig(database.config);
   await other.connect();
   expect(other.pool).toBeInstanceOf(pg.Pool);
+  const slow = other.pool.query('SELECT pg_sleep(0.2)');
+  let isDone = false;
+  void slow.then(() => (isDone = true));
   await other.pool.end();
+  expect(isDone).toBe(true);
   await expect(other.pool.query('SELECT 1')).rejects.toThrow(
     'Cannot use a pool after calling end on the pool',
   );
