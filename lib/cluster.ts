@@ -13,6 +13,7 @@ import { checkReplicaOptions } from './execution/demands.js';
 import { assembleExecution } from './execution/assemble.js';
 import { detached } from './execution/detached.js';
 import { judgeHealth, type ClusterHealth } from './execution/health.js';
+import { ClusterPool } from './orm/cluster-pool.js';
 import { createFailover } from './execution/create-failover.js';
 import { createPools, followTopology, monitorConnectOptions } from './execution/pools.js';
 import { explainRoute, type RouteExplanation } from './execution/route-explanation.js';
@@ -55,6 +56,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly #execution: ReturnType<typeof assembleExecution>;
   readonly #bulk: Bulk;
   readonly #listeners: Listeners<ClusterEvents>;
+  #pool: ClusterPool | undefined;
   #state: ClusterState = 'new';
   #connecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -269,6 +271,19 @@ export class PgCluster implements Queryable, AsyncDisposable {
   /** Whether the innermost scope here was opened by a decorated method of that object. */
   isInScopeOf(owner: object): boolean {
     return this.#execution.calls.isInScopeOf(owner);
+  }
+
+  /**
+   * The cluster as a `pg.Pool`, for an ORM: its reads go to replicas and its transactions to the primary, by the scope
+   * they run in where there is one. `end()` ends the face alone.
+   */
+  get pool(): ClusterPool {
+    const { pool, nodes } = this.#settings;
+    return (this.#pool ??= new ClusterPool(this.#execution.calls.clients, {
+      max: pool.maxConnections * nodes.length,
+      connectionTimeoutMillis: pool.acquireTimeoutMs,
+      database: nodes[0]?.database ?? '',
+    }));
   }
 
   /** Whether a request scope is open here. */

@@ -89,6 +89,7 @@ export class PinnedCalls {
       if (borrowed.role === 'replica' && isBound) {
         for (const session of sessions) await this.#parts.dispatcher.untilReplayed(borrowed.node, session);
       }
+      if (outlivesTransaction(found)) borrowed.taint();
       return await borrowed.query<R>(statement);
     } finally {
       borrowed.release();

@@ -3,6 +3,7 @@ import { codeOf } from '../errors.js';
 import type { KnownTexts } from '../pool/known-texts.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { ConnectionSource } from '../session/borrowed.js';
+import type { ClientCalls } from '../session/client-calls.js';
 import { carry, type OpenScope } from '../session/carry.js';
 import { Deeds } from '../session/deeds.js';
 import { HeldConnection } from '../session/held-connection.js';
@@ -21,6 +22,7 @@ import {
 import { Session } from '../session/session.js';
 import { newStickiness } from '../session/stickiness.js';
 import { Transaction, type TransactionOptions } from '../session/transaction.js';
+import { LateCalls } from './client-calls.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Demand } from './demand.js';
 import type { Demands } from './demands.js';
@@ -54,6 +56,7 @@ export class ScopedCalls {
 
   readonly #pinned: PinnedCalls;
   readonly #leases: Leases;
+  readonly #clients: ClientCalls;
 
   constructor(parts: ScopedCallsParts) {
     this.#parts = parts;
@@ -66,6 +69,14 @@ export class ScopedCalls {
         const scope = this.#scope;
         return { session: this.#sessionOf(scope), transaction: scope.transaction, deeds: scope.deeds };
       },
+    });
+    this.#clients = new LateCalls({
+      ...parts,
+      pinned: this.#pinned,
+      scope: () => this.#scope,
+      pin: () => this.#pinOf(this.#scope),
+      query: (statement) => this.query(statement),
+      lease: (target) => this.lease(target, false),
     });
   }
 
@@ -135,15 +146,24 @@ export class ScopedCalls {
     return this.#scope.request !== undefined;
   }
 
-  /** By scope: the transaction's, the held one, else one of the scope's route. */
-  async lease(target?: Route): Promise<Lease> {
+  /** Calls of clients that decide late where they run. */
+  get clients(): ClientCalls {
+    return this.#clients;
+  }
+
+  /**
+   * By scope: the transaction's, the held one, else one of the scope's route.
+   *
+   * @param isReset Whether what ran on it is undone at its release, or only where it left traces.
+   */
+  async lease(target?: Route, isReset = true): Promise<Lease> {
     const scope = this.#scope;
     const route = target ?? scope.route ?? 'primary';
     const pin = { ...this.#pinOf(scope), route };
     if (scope.transaction) return this.#leases.ofTransaction(scope.transaction, pin);
     if (scope.held && (target === undefined || scope.route === target))
       return this.#leases.ofHeld(scope.held, pin, async () => {});
-    const held = this.#hold(this.#demandOf(scope, route));
+    const held = this.#hold(this.#demandOf(scope, route), isReset);
     const finish = keptBy(scope.request, held, { untilAnswer: true });
     const end = () => finish(() => held.end());
     try {
@@ -238,10 +258,10 @@ export class ScopedCalls {
     return session ?? request?.session ?? this.#processSession;
   }
 
-  #hold(demand: Demand): HeldConnection {
+  #hold(demand: Demand, isReset = true): HeldConnection {
     const { dispatcher, clock, acquireTimeoutMs } = this.#parts;
     const patience = new Patience(clock, acquireTimeoutMs);
-    return new HeldConnection({ borrow: () => dispatcher.borrow(demand) }, patience);
+    return new HeldConnection({ borrow: () => dispatcher.borrow(demand) }, patience, isReset);
   }
 
   #pinOf(scope: Scope): Pin {

@@ -11,14 +11,17 @@ import { Turns } from './turns.js';
  */
 export class HeldConnection implements ConnectionSource {
   readonly #source: ConnectionSource;
+  readonly #isReset: boolean;
   readonly #turns = new Turns();
   readonly #lending: Lending;
   readonly #atEnd = new Set<() => void>();
   #held: Borrowed | undefined;
   #isEnded = false;
 
-  constructor(source: ConnectionSource, patience: Patience) {
+  /** @param isReset Whether the session is taken back to how it began in any case, or only where a statement left traces. */
+  constructor(source: ConnectionSource, patience: Patience, isReset = true) {
     this.#source = source;
+    this.#isReset = isReset;
     this.#lending = new Lending(patience);
   }
 
@@ -74,7 +77,7 @@ export class HeldConnection implements ConnectionSource {
 
   async #giveBack(): Promise<void> {
     this.#isEnded = true;
-    this.#held?.taint();
+    if (this.#isReset) this.#held?.taint();
     this.#held?.release();
     this.#held = undefined;
     for (const task of this.#atEnd) task();

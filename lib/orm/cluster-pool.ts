@@ -1,0 +1,104 @@
+import { AsyncResource } from 'node:async_hooks';
+import pg from 'pg';
+import { toStatement, type QueryResult, type Statement } from '../query.js';
+import type { ClientCalls } from '../session/client-calls.js';
+import { isSubmittable, LateClient, later, type Callback, type QueryConfig } from './late-client.js';
+
+export interface ClusterPoolOptions extends pg.PoolConfig {
+  /** The most clients that are out at a time; others wait. */
+  readonly max: number;
+  /** How long they wait, in milliseconds. */
+  readonly connectionTimeoutMillis: number;
+  /** What an ORM asks for by name; nothing connects by it. */
+  readonly database: string;
+}
+
+/** What of `pg.Pool` its types leave out. */
+interface Internals {
+  readonly ending: boolean;
+}
+
+/**
+ * A `pg.Pool` over a cluster: what an ORM does with it goes to replicas and primary as calls of the cluster do. Its
+ * clients are light, and have a connection only while they need one; `end()` ends the face, not the cluster.
+ */
+export class ClusterPool extends pg.Pool {
+  /** @internal What more pools over the same cluster are made of. */
+  readonly calls: ClientCalls;
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(calls: ClientCalls, options: ClusterPoolOptions) {
+    class Client extends LateClient {
+      constructor() {
+        super(calls);
+      }
+    }
+    super({
+      idleTimeoutMillis: 0,
+      ...options,
+      Client: Client as unknown as new () => pg.ClientBase,
+    });
+    this.calls = calls;
+    this.on('release', (_error, client) => (client as unknown as LateClient).unbind());
+  }
+
+  /** A client that comes free calls back from where it was released: who waited goes on in his own context. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  override connect(callback?: any): any {
+    return callback ? super.connect(AsyncResource.bind(callback)) : super.connect();
+  }
+
+  // The overloads of `pg` can't be told apart by a type of ours.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  override query(config: any, values?: any, callback?: any): any {
+    if (!this.#isShort(config)) return super.query(config, values, callback && AsyncResource.bind(callback));
+    const told: Callback<QueryResult> | undefined = typeof values === 'function' ? values : callback;
+    const running = this.#ask(
+      config as string | Statement,
+      typeof values === 'function' ? undefined : values,
+    );
+    if (!told) return running;
+    running.then(
+      (result) => later(told, undefined, result),
+      (error: Error) => later(told, error),
+    );
+  }
+
+  /** Straight to the cluster, where nobody listens to the comings and goings of clients. */
+  #isShort(config: QueryConfig): boolean {
+    if (typeof config === 'function' || isSubmittable(config) || (this as unknown as Internals).ending)
+      return false;
+    const text = typeof config === 'string' ? config : config?.text;
+    if (typeof text === 'string' && this.calls.isOfSession(text)) return false;
+    // One is our own.
+    return (
+      this.listenerCount('connect') + this.listenerCount('acquire') === 0 &&
+      this.listenerCount('release') === 1
+    );
+  }
+
+  async #ask(config: string | Statement, values: readonly unknown[] | undefined): Promise<QueryResult> {
+    const running = this.calls.query(toStatement(config, values));
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  /** Ends the face, once what was asked of it is done. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  override end(told?: any): any {
+    const ended = super.end().then(() => this.#settled());
+    if (!told) return ended;
+    ended.then(
+      () => later(told, undefined),
+      (error: Error) => later(told, error),
+    );
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.allSettled(this.#running);
+  }
+}

@@ -1,0 +1,257 @@
+import { PgCluster } from 'nestjs-pg-mcp';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freshDatabase } from '../support/cluster.js';
+import { until } from '../support/until.js';
+
+let cluster: PgCluster;
+let pool: PgCluster['pool'];
+
+const WHERE = 'SELECT pg_is_in_recovery() AS standby, count(*)::int AS n FROM notes';
+const PUT = 'INSERT INTO notes (text) VALUES ($1)';
+
+beforeAll(async () => {
+  const database = await freshDatabase();
+  cluster = PgCluster.fromConfig(database.config, {
+    healthCheck: { interval: '100ms' },
+    connectionPool: { maxConnections: 2, acquireTimeout: '3s' },
+  });
+  await cluster.connect();
+  await cluster.query('CREATE TABLE notes (id serial PRIMARY KEY, text text)');
+  ({ pool } = cluster);
+});
+
+afterAll(() => cluster.close());
+
+beforeEach(async () => {
+  await cluster.query('TRUNCATE notes');
+  await caughtUp();
+});
+
+/** Until replicas serve this session's reads again. */
+const caughtUp = () =>
+  until(async () => (await pool.query(WHERE)).rows[0].standby, {
+    deadlineMs: 5_000,
+    what: 'a replica to have it',
+  });
+
+describe('pool.query', () => {
+  it('sends reads to replicas, writes to the primary, and reads what was written', async () => {
+    expect((await pool.query(WHERE)).rows).toEqual([{ standby: true, n: 0 }]);
+    expect(await pool.query(PUT, ['a'])).toMatchObject({ command: 'INSERT', rowCount: 1 });
+    expect((await pool.query(WHERE)).rows[0].n).toBe(1);
+  });
+
+  it('takes what pg takes', async () => {
+    expect(
+      (await pool.query({ text: 'SELECT $1::text AS t', values: ['x'], rowMode: 'array' })).rows,
+    ).toEqual([['x']]);
+    expect((await pool.query({ text: 'SELECT $1::int AS n', name: 'mine' }, [7])).rows).toEqual([{ n: 7 }]);
+    const [error, result] = await new Promise<[Error | null, pg.QueryResult]>((resolve) => {
+      pool.query('SELECT 1 AS one', (failure: Error, found: pg.QueryResult) => resolve([failure, found]));
+    });
+    expect(error).toBeUndefined();
+    expect(result.rows).toEqual([{ one: 1 }]);
+    const failure = await new Promise<Error>((resolve) => pool.query('SELECT $1::int', ['x'], resolve));
+    expect(failure).toMatchObject({ code: '22P02' });
+    await expect(pool.query('SELEC')).rejects.toMatchObject({ code: '42601' });
+  });
+
+  it('takes what submits itself', async () => {
+    const rows = await new Promise<unknown[]>((resolve, reject) => {
+      pool.query(
+        new pg.Query('SELECT pg_is_in_recovery()') as never,
+        (error: Error, found: pg.QueryResult) => (error ? reject(error) : resolve(found.rows)),
+      );
+    });
+    expect(rows).toHaveLength(1);
+  });
+
+  it('takes a SET, which leaves nothing behind', async () => {
+    await pool.query(`SET application_name = 'left behind'`);
+    expect((await pool.query('SELECT pg_is_in_recovery()')).rows).toHaveLength(1);
+    const names = await Promise.all(
+      Array.from({ length: 6 }, () =>
+        cluster.useMaster(() =>
+          cluster.query<{ n: string }>(`SELECT current_setting('application_name') AS n`),
+        ),
+      ),
+    );
+    expect(new Set(names.map(({ rows }) => rows[0]?.n))).toEqual(new Set(['nestjs-pg-mcp']));
+  });
+});
+
+describe('a client', () => {
+  it('reads on a replica until it begins, and then is on the primary until its release', async () => {
+    const client = await pool.connect();
+    expect((await client.query(WHERE)).rows[0].standby).toBe(true);
+    await client.query('BEGIN');
+    expect((await client.query(WHERE)).rows[0].standby).toBe(false);
+    await client.query(PUT, ['a']);
+    expect((await cluster.query(WHERE)).rows[0].n).toBe(0);
+    await client.query('COMMIT');
+    expect((await client.query(WHERE)).rows[0].standby).toBe(false);
+    client.release();
+    await caughtUp();
+    const again = await pool.connect();
+    expect((await again.query(WHERE)).rows).toEqual([{ standby: true, n: 1 }]);
+    again.release();
+  });
+
+  it('is bound by a write, so that what others build on it is there', async () => {
+    const client = await pool.connect();
+    await client.query(PUT, ['a']);
+    expect((await client.query('SELECT lastval()')).rows).toHaveLength(1);
+    client.release();
+  });
+
+  it('reads in a READ ONLY transaction on a replica', async () => {
+    const client = await pool.connect();
+    await client.query('BEGIN READ ONLY');
+    expect((await client.query(WHERE)).rows[0].standby).toBe(true);
+    await client.query('COMMIT');
+    client.release();
+  });
+
+  it('rolls back what was left open at its release', async () => {
+    const client = await pool.connect();
+    await client.query('BEGIN');
+    await client.query(PUT, ['a']);
+    client.release();
+    expect((await cluster.useMaster(() => cluster.query(WHERE))).rows[0].n).toBe(0);
+  });
+
+  it('runs its statements in their order, awaited or not', async () => {
+    const client = await pool.connect();
+    const all = [
+      client.query('BEGIN'),
+      client.query(PUT, ['a']),
+      client.query(WHERE),
+      client.query('ROLLBACK'),
+    ];
+    const results = await Promise.all(all);
+    expect(results[2]?.rows[0]).toEqual({ standby: false, n: 1 });
+    client.release();
+  });
+
+  it('hears notifications', async () => {
+    const client = await pool.connect();
+    const heard = new Promise<pg.Notification>((resolve) => client.once('notification', resolve));
+    await client.query('LISTEN news');
+    await cluster.query(`NOTIFY news, 'extra'`);
+    expect((await heard).payload).toBe('extra');
+    client.release();
+  });
+
+  it('whose server session is ended takes nobody with it', async () => {
+    const client = await pool.connect();
+    await client.query('BEGIN');
+    const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
+    await cluster.useMaster(() => cluster.query('SELECT pg_terminate_backend($1)', [rows[0].pid]));
+    await expect(client.query(WHERE)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    client.release(true);
+    expect((await pool.query(WHERE)).rows).toHaveLength(1);
+  });
+});
+
+describe('in a scope', () => {
+  it('of a transaction everything joins it, and BEGIN is a savepoint', async () => {
+    await cluster.transaction(async () => {
+      await pool.query(PUT, ['outer']);
+      const client = await pool.connect();
+      expect((await client.query(WHERE)).rows).toEqual([{ standby: false, n: 1 }]);
+      await client.query('BEGIN');
+      await client.query(PUT, ['undone']);
+      await client.query('SAVEPOINT mine');
+      await client.query(PUT, ['undone, too']);
+      await client.query('ROLLBACK TO SAVEPOINT mine');
+      expect((await client.query(WHERE)).rows[0].n).toBe(2);
+      await client.query('ROLLBACK');
+      await client.query('BEGIN');
+      await client.query(PUT, ['kept']);
+      await client.query('COMMIT');
+      client.release();
+      expect((await pool.query(WHERE)).rows[0].n).toBe(2);
+    });
+    expect(
+      (await pool.query('SELECT text FROM notes ORDER BY id')).rows.map((row: { text: string }) => row.text),
+    ).toEqual(['outer', 'kept']);
+  });
+
+  it('of a transaction that fails, what an ORM has committed in it is undone as well', async () => {
+    const failing = cluster.transaction(async () => {
+      const client = await pool.connect();
+      await client.query('BEGIN');
+      await client.query(PUT, ['a']);
+      await client.query('COMMIT');
+      client.release();
+      throw new Error('sick');
+    });
+    await expect(failing).rejects.toThrow('sick');
+    expect((await pool.query(WHERE)).rows[0].n).toBe(0);
+  });
+
+  it('of a replica it reads there, and a write is refused', async () => {
+    await cluster.useReplica(async () => {
+      const client = await pool.connect();
+      await client.query('BEGIN');
+      expect((await client.query(WHERE)).rows[0].standby).toBe(true);
+      await client.query('COMMIT');
+      await expect(client.query(PUT, ['a'])).rejects.toMatchObject({ code: 'WRITE_ON_REPLICA' });
+      client.release();
+      await expect(pool.query(PUT, ['a'])).rejects.toMatchObject({ code: 'WRITE_ON_REPLICA' });
+    });
+  });
+
+  it('of the primary it reads there', async () => {
+    await cluster.useMaster(async () => {
+      expect((await pool.query(WHERE)).rows[0].standby).toBe(false);
+    });
+  });
+
+  it('goes on in it where it waited for a client', async () => {
+    const clients = await Promise.all(Array.from({ length: pool.options.max }, () => pool.connect()));
+    const waiting = cluster.useMaster(
+      () =>
+        new Promise<boolean>((resolve, reject) => {
+          pool.connect((_error: Error, client: pg.PoolClient, release: () => void) => {
+            client.query(WHERE, (error, found) => {
+              release();
+              if (error) reject(error);
+              else resolve(found.rows[0].standby);
+            });
+          });
+        }),
+    );
+    expect(pool.waitingCount).toBe(1);
+    for (const client of clients) client.release();
+    expect(await waiting).toBe(false);
+    expect([pool.waitingCount, pool.idleCount, pool.totalCount]).toEqual([0, clients.length, clients.length]);
+  });
+});
+
+it('tells of clients that come and go', async () => {
+  const told: string[] = [];
+  const events = ['acquire', 'release'] as const;
+  const listeners = events.map((event) => [event, () => void told.push(event)] as const);
+  for (const [event, listener] of listeners) pool.on(event, listener);
+  await pool.query('SELECT 1');
+  for (const [event, listener] of listeners) pool.off(event, listener);
+  expect(told).toEqual(['acquire', 'release']);
+});
+
+it('is a pg.Pool, and its end is not that of the cluster', async () => {
+  const database = await freshDatabase();
+  await using other = PgCluster.fromConfig(database.config);
+  await other.connect();
+  expect(other.pool).toBeInstanceOf(pg.Pool);
+  const slow = other.pool.query('SELECT pg_sleep(0.2)');
+  let isDone = false;
+  void slow.then(() => (isDone = true));
+  await other.pool.end();
+  expect(isDone).toBe(true);
+  await expect(other.pool.query('SELECT 1')).rejects.toThrow(
+    'Cannot use a pool after calling end on the pool',
+  );
+  expect((await other.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+});
