@@ -3,7 +3,7 @@ import type { StatementClass } from '../routing/statement/statement-class.js';
 import type { BoundCalls, ClientCalls } from '../session/client-calls.js';
 import type { Lease } from '../session/lease.js';
 import type { Scope } from '../session/scope.js';
-import type { UnitOfWork } from '../session/transaction.js';
+import type { UnitOfWork } from '../session/unit-of-work.js';
 import { mayWrite } from './demands.js';
 import type { PinnedCalls, Pin } from './pinned-calls.js';
 import type { StatementClasses } from './statement-classes.js';
