@@ -428,3 +428,31 @@ describe('stop', () => {
     expect(world.driver.open).toEqual([]);
   });
 });
+
+describe('a switchover', () => {
+  test('takes the primary from everybody, and gives it back', async () => {
+    await world.monitor.probeAll();
+    world.monitor.hold();
+    expect(world.monitor.topology.primary).toBeUndefined();
+    await world.monitor.probeAllAnew();
+    expect(world.monitor.topology.primary).toBeUndefined();
+    await world.monitor.release();
+    expect(world.monitor.topology.primary).toBe('a');
+  });
+
+  test('never ends with the old primary, however late the new one answers', async () => {
+    await world.monitor.probeAll();
+    world.monitor.hold();
+    Object.assign(world.server('b'), { standby: false, timeline: 2, fate: 'slow' });
+    const before = world.changes.length;
+    const released = world.monitor.release('b');
+    await world.clock.advance(100);
+    for (const answer of world.answerAll.splice(0)) answer();
+    await world.clock.advance(100);
+    world.server('b').fate = 'up';
+    for (const answer of world.answerAll.splice(0)) answer();
+    await released;
+    const seen = world.changes.slice(before).map(([next]) => next.primary);
+    expect(new Set(seen)).toEqual(new Set([undefined, 'b']));
+  });
+});
