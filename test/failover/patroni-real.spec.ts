@@ -221,6 +221,9 @@ describe.skipIf(reason !== undefined)('a real Patroni', { timeout: 150_000 }, ()
     const warnings = () => here.events.filter(({ step }) => step === 'warning').map(({ detail }) => detail);
     await until(() => warnings().length > 0, { deadlineMs: 10_000, what: 'the warning' });
     await leader.kill();
+    // If it has led before, its commits would wait for the replica that Patroni chose then.
+    await heir.query(`ALTER SYSTEM SET synchronous_standby_names = ''`);
+    await heir.query('SELECT pg_reload_conf()');
     await heir.query('SELECT pg_promote()');
     await until(() => here.cluster.getStatus().primary === heir.name, {
       deadlineMs: 10_000,
