@@ -235,8 +235,9 @@ export class ConnectionFinder {
     });
     // The next read, or this one where it waits, may find that a replica has caught up.
     if (dependsOnPositions(decision)) monitor.sampleSoon();
-    if (!decision.node || decision.target === 'replica' || mayReturnToPrimary(failed, decision.node))
-      return decision;
+    if (!decision.node || decision.target === 'replica') return decision;
+    // While the cluster drains there are no probes to wait for.
+    if (monitor.isStopped || mayReturnToPrimary(failed, decision.node)) return decision;
     return { refusals: decision.refusals ?? [] };
   }
 

@@ -71,6 +71,8 @@ export class Leases {
         if (role === 'primary' && !isClientTaken)
           for (const session of pin.sessions) this.#writesUnseen(session, held);
         isClientTaken = true;
+        // What is done with it is not seen, and may be left behind.
+        borrowed.taint();
         return client;
       },
       release,

@@ -18,7 +18,7 @@ export class Failover {
   #lost: string | undefined;
   #hasHadPrimary = false;
   readonly #closing = new AbortController();
-  #switching: Promise<void> | undefined;
+  readonly #switching = new Set<Promise<void>>();
 
   constructor(parts: FailoverParts) {
     this.#parts = parts;
@@ -47,14 +47,15 @@ export class Failover {
   async switchover(target: string | undefined): Promise<void> {
     const { signal } = this.#closing;
     const work = switchover(target, { ...this.#parts, engine: this.#engine, signal });
-    this.#switching = work.catch(() => {});
+    const settled = work.catch(() => {}).finally(() => this.#switching.delete(settled));
+    this.#switching.add(settled);
     await work;
   }
 
   async stop(): Promise<void> {
     this.#closing.abort();
-    await this.#switching;
-    await this.#engine?.stop();
+    // The engine's part in a switchover ends with the engine.
+    await Promise.all([...this.#switching, this.#engine?.stop()]);
   }
 
   #tell({ step, ...facts }: Step, before: string | undefined): void {

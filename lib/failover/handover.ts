@@ -2,9 +2,11 @@ import { describeError } from '../errors.js';
 import { endOfRecords, formatLsn, parseLsn, type Lsn } from '../lsn.js';
 import type { EngineParts } from './engine.js';
 import { HeldStandbys } from './held-standbys.js';
+import { nodeOf } from '../topology/topology.js';
 import { NodeSession } from './node-session.js';
 import { refused } from './refused.js';
 import { describeMissing, readRights } from './rights.js';
+import type { StandbySession } from './standby-session.js';
 
 export interface HandoverParts extends EngineParts {
   readonly from: string;
@@ -24,6 +26,8 @@ export class Handover {
   readonly #parts: HandoverParts;
   readonly #standbys: HeldStandbys;
   #primary: NodeSession | undefined;
+  /** And whether they had been sent elsewhere before. */
+  readonly #repointed = new Map<string, boolean>();
   #isReadOnly = false;
   #mayBePromoted = false;
 
@@ -34,9 +38,7 @@ export class Handover {
 
   /** @throws PgMcpError where the rights for it are missing. */
   async check(): Promise<void> {
-    const { from, clock, settings } = this.#parts;
-    const connection = await this.#parts.connect(from);
-    this.#primary = new NodeSession(from, connection, clock, settings.healthCheck.timeoutMs);
+    this.#primary = await this.#connect();
     const { needed, useful, database } = await readRights(this.#primary);
     // Without the right to a slot's name replicas that use none can do.
     const missing = [...needed, ...useful.filter(({ what }) => what.includes('to fence'))];
@@ -52,30 +54,33 @@ export class Handover {
     const names = standbys.map(({ name }) => name).toSorted();
     const taken = await this.#standbys.lock(names);
     if (taken !== undefined) throw refused(`another process holds ${taken}`);
+    this.#requireAll(names);
     await this.#demote();
     journal.tell('primary-demoted', { node: from, detail: 'read-only; it rejoins when an operator has it' });
     // Only the target may hear more from here on: another standby with more WAL than it could not follow it.
     const others = names.filter((name) => name !== to);
     await this.#repoint(others);
+    this.#requireAll(names);
     if (others.length > 0) journal.tell('others-repointed', { node: to });
     await this.#catchUp();
     journal.tell('target-caught-up', { node: to });
+    this.#requireAll(names);
     await this.#promote();
     journal.tell('promoted', { node: to });
   }
 
-  /** As it was, where the target has surely not been promoted: else there would be two. Never rejects. */
+  /** As it was, unless the promotion was asked for: it may come late, and then there would be two. Never rejects. */
   async undo(): Promise<void> {
     const { from, to, journal } = this.#parts;
     const byHand = `ALTER SYSTEM RESET ${READ_ONLY} on ${from}, and reload`;
-    if (this.#mayBePromoted && !(await this.#isStandby(to))) {
-      const detail = `may have been promoted, so ${from} stays read-only; if it was not: ${byHand}`;
+    if (this.#mayBePromoted) {
+      const detail = `may be promoted yet, so ${from} stays read-only; if it is not: ${byHand}`;
       journal.tell('warning', { node: to, detail });
       return;
     }
+    await this.#standbys.each((session) => this.#sendBack(session), [...this.#repointed.keys()]);
     try {
       if (this.#isReadOnly) await this.#setReadOnly(undefined);
-      await this.#standbys.each((session) => session.restore());
     } catch (error) {
       journal.tell('warning', { node: from, detail: `stays read-only (${describeError(error)}): ${byHand}` });
     }
@@ -91,6 +96,9 @@ export class Handover {
     const { from, until } = this.#parts;
     this.#isReadOnly = true;
     await this.#setReadOnly('on');
+    // A server whose files have an error, or that was started with another value, does not take it.
+    const isOn = async () => (await this.#ask<{ on: boolean }>(IS_READ_ONLY)).on;
+    await until(isOn, () => `${from} did not become read-only`);
     const { at } = await this.#ask<{ at: string }>('SELECT clock_timestamp()::text AS at');
     let left = 0;
     const none = (text: string) => async () => {
@@ -106,22 +114,35 @@ export class Handover {
 
   async #repoint(others: readonly string[]): Promise<void> {
     const { to, monitor } = this.#parts;
+    for (const { node, sent } of await this.#standbys.reports())
+      if (others.includes(node)) this.#repointed.set(node, sent !== undefined);
     const { newestTimeline } = monitor.topology;
     const hasSlot = async (slot: string) => (await this.#standbys.get(to)?.hasSlot(slot)) ?? false;
     await this.#standbys.each((session) => session.repoint(to, newestTimeline, hasSlot), others);
   }
 
+  /** One that follows the primary by an earlier switchover has another original than that. */
+  #sendBack(session: StandbySession): Promise<void> {
+    const { from } = this.#parts;
+    const wasSent = this.#repointed.get(session.node) === true;
+    return wasSent ? session.repoint(from, 0, async () => true) : session.restore();
+  }
+
   async #catchUp(): Promise<void> {
-    const { to, until } = this.#parts;
+    const { to, until, monitor } = this.#parts;
     const { lsn, segment } = await this.#ask<{ lsn: string; segment: number }>(POSITION);
-    let needed: Lsn = endOfRecords(parseLsn(lsn), segment);
+    const written = endOfRecords(parseLsn(lsn), segment);
+    let needed: Lsn = written;
     let received: Lsn | undefined;
     const hasAll = async () => {
       const reports = await this.#standbys.reports();
       for (const report of reports) if (report.lsn > needed) needed = report.lsn;
       received = reports.find(({ node }) => node === to)?.lsn;
       if (received === undefined) throw refused(`${to} answers no more`);
-      return received >= needed;
+      if (received < needed) return false;
+      // It replays what it has before it is promoted, and that must not take long.
+      await monitor.probeAnew(to);
+      return (nodeOf(monitor.topology, to)?.facts?.replayedLsn ?? written) >= written;
     };
     await until(hasAll, () => `${to} has ${formatLsn(received ?? 0n)} of ${formatLsn(needed)}`);
   }
@@ -136,17 +157,22 @@ export class Handover {
     await target.promote(() => this.#standbys.each((session) => session.touch()));
   }
 
-  async #isStandby(node: string): Promise<boolean> {
-    const report = await this.#standbys
-      .get(node)
-      ?.report()
-      .catch(() => undefined);
-    return report?.isStandby === true;
+  /** A replica that was given up on the way may hear the old primary still, and no lock of it is held. */
+  #requireAll(names: readonly string[]): void {
+    const lost = names.filter((name) => !this.#standbys.nodes.includes(name));
+    if (lost.length > 0) throw refused(`${lost.join(', ')} did not answer in time`);
   }
 
   async #setReadOnly(value: 'on' | undefined): Promise<void> {
-    await this.#primary?.alterSystem(READ_ONLY, value);
-    await this.#primary?.reload();
+    // One that was late with an answer was cut.
+    if (this.#primary?.isLost !== false) this.#primary = await this.#connect();
+    await this.#primary.alterSystem(READ_ONLY, value);
+    await this.#primary.reload();
+  }
+
+  async #connect(): Promise<NodeSession> {
+    const { from, clock, settings } = this.#parts;
+    return new NodeSession(from, await this.#parts.connect(from), clock, settings.healthCheck.timeoutMs);
   }
 
   async #ask<R>(text: string, values?: readonly unknown[]): Promise<R> {
@@ -165,6 +191,7 @@ const OTHERS = `SELECT count(*)::int AS n FROM ${CLIENTS} AND backend_start <= $
 /** A transaction that began before the setting may still write. */
 const WRITERS = `SELECT count(*)::int AS n FROM ${CLIENTS} AND (backend_xid IS NOT NULL OR xact_start <= $1::timestamptz)`;
 const END_OTHERS = `SELECT count(pg_terminate_backend(pid)) FROM ${CLIENTS}`;
+const IS_READ_ONLY = `SELECT reset_val = 'on' AS on FROM pg_settings WHERE name = '${READ_ONLY}'`;
 const POSITION = `
   SELECT pg_current_wal_insert_lsn()::text AS lsn,
          pg_size_bytes(current_setting('wal_segment_size'))::int AS segment`;

@@ -65,6 +65,8 @@ export async function switchover(target: string | undefined, parts: SwitchoverPa
     await handover?.undo();
     await monitor.release();
     journal.ended('failed', 'switchover-failed', { ...facts, detail: describeError(error) });
+    // It died meanwhile: that is a failover.
+    if (monitor.topology.primary === undefined) journal.began('failover', 'primary-lost', { node: primary });
     const isOurs = error instanceof PgMcpError && error.code === 'SWITCHOVER_FAILED';
     throw isOurs ? error : refused(describeError(error), error);
   } finally {

@@ -73,14 +73,17 @@ export class LateClient extends EventEmitter {
     return undefined;
   }
 
-  /** Gives back what it is bound to, after what runs on it. The next statement decides anew. */
+  /** Gives back what it is bound to, behind the statements of its user that still wait. The next one decides anew. */
   unbind(): void {
-    const bound = this.#bound;
-    this.#bound = undefined;
-    if (!bound) return;
-    this.#stopForwarding();
-    // The statements of its user are in the line before it; it is nobody's to wait for.
-    void this.#inTurn(() => bound.release()).catch(() => {});
+    if (!this.#bound && this.#pending === 0) return;
+    const giveBack = async () => {
+      const bound = this.#bound;
+      this.#bound = undefined;
+      this.#stopForwarding();
+      await bound?.release();
+    };
+    // It is nobody's to wait for.
+    void this.#inTurn(giveBack).catch(() => {});
   }
 
   end(callback?: Callback<void>): Promise<void> | undefined {
@@ -151,8 +154,11 @@ export class LateClient extends EventEmitter {
   #submit(query: Submittable): void {
     void this.#inTurn(async () => {
       const text = query.text ?? query.cursor?.text ?? '';
-      this.#bound ??= await this.#bind(text);
-      (this.#bound.takeClient() as pg.Client).query(query as unknown as pg.Submittable);
+      const bound = this.#bound ?? (await this.#bind(text));
+      // A block of a transaction has no client to give: then it is bound to nothing.
+      const client = bound.takeClient() as pg.Client;
+      this.#bound = bound;
+      client.query(query as unknown as pg.Submittable);
     }).catch((error: Error) => fail(query, error));
   }
 

@@ -47,6 +47,11 @@ export class Monitor {
     this.#watches = new Map(settings.nodes.map((node) => [node.name, this.#watch(node)]));
   }
 
+  /** Nothing more will be seen. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
   get topology(): Topology {
     return this.#topology;
   }

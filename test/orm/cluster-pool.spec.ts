@@ -134,6 +134,16 @@ describe('a client', () => {
     client.release();
   });
 
+  it('runs on its connection what was asked of it before its release', async () => {
+    const client = await pool.connect();
+    await client.query('BEGIN');
+    const asked = [client.query(PUT, ['a']), client.query('COMMIT')];
+    client.release();
+    await Promise.all(asked);
+    expect((await cluster.useMaster(() => cluster.query(WHERE))).rows[0].n).toBe(1);
+    expect(cluster.getStatus().activeConnections).toBe(0);
+  });
+
   it('hears notifications', async () => {
     const client = await pool.connect();
     const heard = new Promise<pg.Notification>((resolve) => client.once('notification', resolve));
