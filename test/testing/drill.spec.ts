@@ -6,7 +6,9 @@ let servers: EmbeddedCluster;
 let cluster: PgCluster;
 
 beforeAll(async () => {
-  servers = await EmbeddedCluster.start({ replicas: 2 });
+  // Else what is acknowledged just before a kill may be lost, as it should be told then.
+  const settings = { synchronous_standby_names: 'ANY 1 (*)' };
+  servers = await EmbeddedCluster.start({ replicas: 2, settings });
   cluster = PgCluster.fromConfig(servers.config, { healthCheck: { interval: '100ms', timeout: '1s' } });
   await cluster.connect();
 }, 30_000);

@@ -99,9 +99,9 @@ export const FAULTS = {
     movesPrimary: true,
     async strike({ servers }) {
       const { primary } = servers;
-      const replica = aReplica(servers);
       await primary.kill();
       await new Promise((resolve) => setTimeout(resolve, 500));
+      const replica = await mostAdvanced(servers);
       await replica.promote();
       const writableAt = performance.now();
       await follow(servers, replica);
@@ -127,4 +127,19 @@ async function follow({ replicas }: EmbeddedCluster, { port }: EmbeddedNode): Pr
     await other.query(`ALTER SYSTEM SET primary_conninfo = ${rows[0]?.conninfo}`);
     await other.query('SELECT pg_reload_conf()');
   }
+}
+
+/** Whom one promotes who wants to lose nothing, and have the others follow. */
+async function mostAdvanced({ replicas }: EmbeddedCluster): Promise<EmbeddedNode> {
+  const positions = await Promise.all(
+    replicas.map(async (node) => {
+      const { rows } = await node.query<{ at: number }>(
+        `SELECT pg_wal_lsn_diff(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')::float8 AS at`,
+      );
+      return { node, at: rows[0]?.at ?? 0 };
+    }),
+  );
+  const [first] = positions.toSorted((a, b) => b.at - a.at);
+  if (!first) throw failure('a drill takes a replica at least');
+  return first.node;
 }
