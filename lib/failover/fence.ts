@@ -1,11 +1,9 @@
 import { codeOf, describeError } from '../errors.js';
 import type { EngineParts } from './engine.js';
-import { NodeSession } from './node-session.js';
+import { NodeSession, READ_ONLY } from './node-session.js';
 import type { Topology } from '../topology/topology.js';
 
 const FORBIDDEN = '42501';
-const READ_ONLY = 'default_transaction_read_only';
-const DEADLINE_MS = 3_000;
 
 const ROLE = `
   SELECT pg_is_in_recovery() AS standby,
@@ -80,16 +78,7 @@ export class Fence {
 
   async #close(session: NodeSession): Promise<number> {
     const { applicationName } = this.#parts.settings.pool;
-    await session.alterSystem(READ_ONLY, 'on');
-    await session.reload();
-    // Our own session hears of it by way of the server that new sessions come from.
-    const isOn = async () =>
-      (
-        await session.row<{ on: boolean }>(
-          `SELECT reset_val = 'on' AS on FROM pg_settings WHERE name = '${READ_ONLY}'`,
-        )
-      ).on || undefined;
-    await session.until(isOn, DEADLINE_MS, 'be read-only');
+    await session.makeReadOnly();
     const ours = [`${applicationName} monitor`, `${applicationName} failover`];
     return (await session.row<{ ended: number }>(END_SESSIONS, [ours])).ended;
   }

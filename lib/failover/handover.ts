@@ -3,7 +3,7 @@ import { endOfRecords, formatLsn, parseLsn, type Lsn } from '../lsn.js';
 import type { EngineParts } from './engine.js';
 import { HeldStandbys } from './held-standbys.js';
 import { nodeOf } from '../topology/topology.js';
-import { NodeSession } from './node-session.js';
+import { NodeSession, READ_ONLY } from './node-session.js';
 import { refused } from './refused.js';
 import { describeMissing, readRights } from './rights.js';
 import type { StandbySession } from './standby-session.js';
@@ -14,8 +14,6 @@ export interface HandoverParts extends EngineParts {
   /** Waits, up to the deadline of the switchover. */
   readonly until: (holds: () => Promise<boolean>, what: () => string) => Promise<void>;
 }
-
-const READ_ONLY = 'default_transaction_read_only';
 
 /**
  * The primary handed from one node to another by SQL alone: the old one is made read-only, its other sessions are ended,
@@ -80,7 +78,7 @@ export class Handover {
     }
     await this.#standbys.each((session) => this.#sendBack(session), [...this.#repointed.keys()]);
     try {
-      if (this.#isReadOnly) await this.#setReadOnly(undefined);
+      if (this.#isReadOnly) await this.#makeWritable();
     } catch (error) {
       journal.tell('warning', { node: from, detail: `stays read-only (${describeError(error)}): ${byHand}` });
     }
@@ -95,10 +93,7 @@ export class Handover {
   async #demote(): Promise<void> {
     const { from, until } = this.#parts;
     this.#isReadOnly = true;
-    await this.#setReadOnly('on');
-    // A server whose files have an error, or that was started with another value, does not take it.
-    const isOn = async () => (await this.#ask<{ on: boolean }>(IS_READ_ONLY)).on;
-    await until(isOn, () => `${from} did not become read-only`);
+    await this.#primary?.makeReadOnly();
     const { at } = await this.#ask<{ at: string }>('SELECT clock_timestamp()::text AS at');
     let left = 0;
     const none = (text: string) => async () => {
@@ -163,11 +158,10 @@ export class Handover {
     if (lost.length > 0) throw refused(`${lost.join(', ')} did not answer in time`);
   }
 
-  async #setReadOnly(value: 'on' | undefined): Promise<void> {
+  async #makeWritable(): Promise<void> {
     // One that was late with an answer was cut.
     if (this.#primary?.isLost !== false) this.#primary = await this.#connect();
-    await this.#primary.alterSystem(READ_ONLY, value);
-    await this.#primary.reload();
+    await this.#primary.makeWritable();
   }
 
   async #connect(): Promise<NodeSession> {
@@ -191,7 +185,6 @@ const OTHERS = `SELECT count(*)::int AS n FROM ${CLIENTS} AND backend_start <= $
 /** A transaction that began before the setting may still write. */
 const WRITERS = `SELECT count(*)::int AS n FROM ${CLIENTS} AND (backend_xid IS NOT NULL OR xact_start <= $1::timestamptz)`;
 const END_OTHERS = `SELECT count(pg_terminate_backend(pid)) FROM ${CLIENTS}`;
-const IS_READ_ONLY = `SELECT reset_val = 'on' AS on FROM pg_settings WHERE name = '${READ_ONLY}'`;
 const POSITION = `
   SELECT pg_current_wal_insert_lsn()::text AS lsn,
          pg_size_bytes(current_setting('wal_segment_size'))::int AS segment`;

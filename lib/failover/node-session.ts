@@ -5,6 +5,11 @@ import type { QueryResult, Row } from '../query.js';
 /** Between two questions whether something has happened. */
 const POLL_MS = 10;
 
+const READ_ONLY_DEADLINE_MS = 3_000;
+
+export const READ_ONLY = 'default_transaction_read_only';
+const IS_READ_ONLY = `SELECT reset_val = 'on' AS on FROM pg_settings WHERE name = '${READ_ONLY}'`;
+
 /** A connection to one node on which every statement has its time. One that is late cuts it, and so lets its locks go. */
 export class NodeSession {
   readonly node: string;
@@ -58,6 +63,24 @@ export class NodeSession {
   async alterSystem(setting: string, value: string | undefined): Promise<void> {
     const change = value === undefined ? `RESET ${setting}` : `SET ${setting} = ${quoteLiteral(value)}`;
     await this.query(`ALTER SYSTEM ${change}`);
+  }
+
+  /**
+   * Has the node refuse writes in every transaction from now on that does not say otherwise itself (manual, section
+   * 19.11.1). Returns when new sessions are so: one whose files have an error, or that was started with another value,
+   * does not take it.
+   */
+  async makeReadOnly(): Promise<void> {
+    await this.alterSystem(READ_ONLY, 'on');
+    await this.reload();
+    // This session hears of it by way of the server that new sessions come from.
+    const isOn = async () => (await this.row<{ on: boolean }>(IS_READ_ONLY)).on || undefined;
+    await this.until(isOn, READ_ONLY_DEADLINE_MS, 'be read-only');
+  }
+
+  async makeWritable(): Promise<void> {
+    await this.alterSystem(READ_ONLY, undefined);
+    await this.reload();
   }
 
   async reload(): Promise<void> {

@@ -13,7 +13,7 @@ import type {
 } from './driver.js';
 import type { KnownText, KnownTexts } from './known-texts.js';
 import { Outbox } from './outbox.js';
-import { endsConnection } from './pg-faults.js';
+import { endsConnection, isOfStaleName, losesPrepared } from './pg-faults.js';
 import { StatementQuery, type Line } from './pg-queries.js';
 import { TransactionId } from './transaction-id.js';
 import { PreparedStatements, type PreparingConnection } from './prepared-statements.js';
@@ -34,15 +34,6 @@ const AS_TEXT = { getTypeParser: () => (value: unknown) => value };
 
 /** DISCARD ALL drops the prepared statements too; `pg` would go on believing in them. */
 const DROPS_PREPARED = /^(DEALLOCATE|DISCARD)$/;
-
-/** `invalid_sql_statement_name` and `duplicate_prepared_statement`. */
-const [UNKNOWN_PREPARED, KNOWN_PREPARED] = ['26000', '42P05'];
-const PREPARED = new Set([UNKNOWN_PREPARED, KNOWN_PREPARED]);
-/**
- * `datatype_mismatch` and `undefined_function`: the types of parameters stay those of when it was prepared, also when
- * the columns that they are for have got others.
- */
-const OF_TYPES = new Set(['42804', '42883']);
 
 /** What of `pg` its types leave out. */
 interface Internals {
@@ -284,14 +275,9 @@ export class PgConnection implements DriverConnection {
   /** Whether it failed since what is prepared does not serve any more; if so it will be prepared anew. */
   #isStale(name: string | undefined, text: string, error: unknown): boolean {
     if (name === undefined || !(error instanceof pg.DatabaseError)) return false;
-    const { code = '', routine, where } = error;
     const isPrepared = this.#line.prepared.textOf(name) !== undefined;
-    if (code === KNOWN_PREPARED || (code === UNKNOWN_PREPARED && isPrepared))
-      this.#texts?.lostPrepared(this.#node);
-    // Before anything runs there is no context to tell of.
-    const hasOtherTypes = OF_TYPES.has(code) && where === undefined && isPrepared;
-    // A definition has changed (source, plancache.c); or it never came to be, since the first to prepare it failed.
-    const isStale = routine === 'RevalidateCachedQuery' || PREPARED.has(code) || hasOtherTypes;
+    if (losesPrepared(error, isPrepared)) this.#texts?.lostPrepared(this.#node);
+    const isStale = isOfStaleName(error, isPrepared);
     if (isStale) this.#line.prepared.renew(text, name);
     return isStale;
   }

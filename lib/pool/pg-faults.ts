@@ -23,3 +23,25 @@ export function isAnswer(error: unknown): error is pg.DatabaseError {
 export function explainFault(node: string, error: unknown): unknown {
   return isAnswer(error) ? error : new ConnectionLostError(node, 'unknown', error);
 }
+
+/** `invalid_sql_statement_name` and `duplicate_prepared_statement`. */
+const [UNKNOWN_PREPARED, KNOWN_PREPARED] = ['26000', '42P05'];
+/**
+ * `datatype_mismatch` and `undefined_function`: the types of parameters stay those of when it was prepared, also when
+ * the columns that they are for have got others.
+ */
+const OF_TYPES = new Set(['42804', '42883']);
+
+/** A name is another than this side believes, as somebody in between makes it. @param isPrepared As this side believes. */
+export function losesPrepared({ code }: pg.DatabaseError, isPrepared: boolean): boolean {
+  return code === KNOWN_PREPARED || (code === UNKNOWN_PREPARED && isPrepared);
+}
+
+/** What is prepared under a name does not serve any more. */
+export function isOfStaleName({ code = '', routine, where }: pg.DatabaseError, isPrepared: boolean): boolean {
+  // Before anything runs there is no context to tell of.
+  const hasOtherTypes = OF_TYPES.has(code) && where === undefined && isPrepared;
+  // A definition has changed (source, plancache.c); or it never came to be, since the first to prepare it failed.
+  const isOfName = code === UNKNOWN_PREPARED || code === KNOWN_PREPARED;
+  return routine === 'RevalidateCachedQuery' || isOfName || hasOtherTypes;
+}

@@ -1,3 +1,5 @@
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { PgCluster, type FailoverEvent } from 'nestjs-pg-mcp';
 import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -205,6 +207,53 @@ async function readOnly(): Promise<string | undefined> {
   );
   return rows[0]?.setting;
 }
+
+it('is not done where the old primary does not become read-only', { timeout: 60_000 }, async () => {
+  const { primary } = servers;
+  // Of files with an error in them a server takes nothing.
+  const settings = join(primary.dataFolder, 'postgresql.conf');
+  await appendFile(settings, '\nthis is no setting\n');
+  await expect(cluster.switchover()).rejects.toThrow(`waiting for ${primary.name} to be read-only`);
+  expect(events.map(({ step }) => step)).not.toContain('primary-demoted');
+  await cluster.query('INSERT INTO written VALUES (1)');
+  expect(cluster.getStatus().primary).toBe(primary.name);
+  const { rows } = await primary.query('SELECT count(*)::int AS n FROM pg_stat_replication');
+  expect(rows).toEqual([{ n: 2 }]);
+});
+
+it(
+  'that comes to nothing leaves replicas where an earlier one has sent them',
+  { timeout: 60_000 },
+  async () => {
+    const [first, other] = servers.replicas;
+    await cluster.switchover(first?.name);
+    const streams = async () =>
+      (await other?.query(`SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli = 2`))
+        ?.rowCount;
+    await until(streams, { deadlineMs: 10_000, what: 'the other replica to follow' });
+    await using held = PgCluster.fromConfig(servers.config, options);
+    await held.connect();
+    let isOver = false;
+    const blocking = held.transaction(async () => {
+      await held.query('INSERT INTO written VALUES (1)');
+      await until(() => isOver, { deadlineMs: 20_000, what: 'the end' });
+    });
+    await until(() => held.getStatus().activeConnections > 0, { deadlineMs: 5_000, what: 'a transaction' });
+    await until(
+      () => cluster.getStatus().nodes.some(({ name, takesReads }) => name === other?.name && takesReads),
+      {
+        deadlineMs: 10_000,
+        what: 'the other replica to be fit',
+      },
+    );
+    await expect(cluster.switchover(other?.name)).rejects.toThrow(/transactions of other clients/);
+    isOver = true;
+    await blocking;
+    await cluster.query('INSERT INTO written VALUES (2)');
+    expect(await streams()).toBe(1);
+    expect(await missing([1, 2])).toBe(0);
+  },
+);
 
 it.each<[string, () => string | undefined, string]>([
   [

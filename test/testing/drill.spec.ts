@@ -40,7 +40,9 @@ it(
     ).toEqual([]);
     expect(report.steps.map(({ step }) => step)).toEqual(['primary-lost', 'primary-found']);
     expect(report.detectionMs).toBeGreaterThan(0);
-    expect(report.longestWriteMs).toBeGreaterThan(500);
+    // Who wrote into the gap waited for its end, which the promotion alone puts off by 100 ms.
+    expect(report.longestWriteMs).toBeGreaterThan(100);
+    expect(report.longestWriteMs).toBeGreaterThan(report.firstWriteMs ?? Infinity);
     expect(servers.replicas).toContain(primary);
   },
 );

@@ -54,6 +54,7 @@ export async function drill(
   const heard: { readonly at: number; readonly event: FailoverEvent }[] = [];
   const listen = (event: FailoverEvent) => void heard.push({ at: performance.now(), event });
   const callers = new Load(cluster, { ...DEFAULTS, ...load });
+  let mend = async () => {};
   cluster.on('failover', listen);
   try {
     const peace = (since: number) =>
@@ -63,7 +64,8 @@ export async function drill(
       });
     await peace(0);
     const struckAt = performance.now();
-    const { writableAt, mend } = await fault.strike({ ...stage, ...(cut && { cut }) });
+    const struck = await fault.strike({ ...stage, ...(cut && { cut }) });
+    ({ mend } = struck);
     await peace(performance.now());
     const calls = await callers.stop();
     const since = (step: FailoverEvent['step']) => {
@@ -71,7 +73,7 @@ export async function drill(
       return found && found.at - struckAt;
     };
     const [detectionMs, promotionMs] = [since('primary-lost'), since('promoted')];
-    const firstWriteMs = fault.movesPrimary ? firstWrite(calls, struckAt, writableAt) : undefined;
+    const firstWriteMs = fault.movesPrimary ? firstWrite(calls, struckAt, struck.writableAt) : undefined;
     const report: DrillReport = {
       fault: name,
       title: fault.title,
@@ -86,12 +88,12 @@ export async function drill(
       lost: await countLost(servers.primary.connectionString, calls),
       steps: heard.map(({ event }) => event),
     };
-    await mend();
     return report;
   } finally {
     cluster.off('failover', listen);
     // Not waited for: after a failure there may be calls that nothing ends but the cluster's own end.
     void callers.stop();
+    await mend();
   }
 }
 

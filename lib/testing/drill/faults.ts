@@ -1,7 +1,10 @@
 import type { EmbeddedCluster } from '../embedded-cluster.js';
 import type { EmbeddedNode } from '../embedded-node.js';
 import { failure } from '../failure.js';
+import { until } from '../until.js';
 import type { DrilledCluster } from './drilled-cluster.js';
+
+const NOTICE_DEADLINE_MS = 30_000;
 
 /** Cuts a node off the network, for everybody; what it returns mends that. */
 export type Cut = (node: EmbeddedNode) => Promise<() => Promise<void>>;
@@ -95,12 +98,15 @@ export const FAULTS = {
     },
   },
   'promote-other': {
-    title: 'promoted by someone else, half a second after the primary was killed',
+    title: 'promoted by someone else, once the killed primary was missed',
     movesPrimary: true,
-    async strike({ servers }) {
+    async strike({ servers, cluster }) {
       const { primary } = servers;
       await primary.kill();
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await until(() => cluster.getStatus().primary === undefined, {
+        deadlineMs: NOTICE_DEADLINE_MS,
+        what: 'the primary to be missed',
+      });
       const replica = await mostAdvanced(servers);
       await replica.promote();
       const writableAt = performance.now();
