@@ -5,7 +5,13 @@ export type { StreamOptions } from './bulk/stream.js';
 export { PgCluster } from './cluster.js';
 export type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 export type { Clock, Timer } from './clock.js';
-export { clusterJsonSchema, loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
+export {
+  clusterJsonSchema,
+  encryptSecret,
+  loadSettings,
+  type ClusterConfig,
+  type ClusterOptions,
+} from './config/index.js';
 export type { ClusterSettings } from './config/settings.js';
 export {
   AcquireTimeoutError,

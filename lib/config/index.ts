@@ -1,5 +1,6 @@
 export { clusterJsonSchema } from './json-schema.js';
 export { loadSettings } from './load.js';
+export { encryptSecret, findSecretKey } from './secrets.js';
 export type {
   Account,
   Balance,

@@ -1,11 +1,13 @@
 import type { ConfigFault } from '../errors.js';
 import { FAILED, type Path, formatPath } from './path.js';
-import { readText } from './text-file.js';
+import type { Decrypt } from './secrets.js';
+import { readText, type Found } from './text-file.js';
 
 export interface Surroundings {
   /** Where relative paths of `${file:…}` start. */
   readonly folder: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly decrypt: Decrypt;
 }
 
 export interface Interpolated {
@@ -37,7 +39,7 @@ export function interpolate(settings: Record<string, unknown>, surroundings: Sur
 }
 
 /**
- * Replaces `${VAR}`, `${VAR:-default}` and `${file:path}` in one string; `$${` stands for `${`.
+ * Replaces `${VAR}`, `${VAR:-default}`, `${file:path}` and `${enc:…}` in one string; `$${` stands for `${`.
  * What was put in is not looked at again. Inside the user and password of a `postgres://` URL it is
  * percent-encoded, so a secret means the same there as anywhere else.
  */
@@ -61,16 +63,14 @@ export function interpolateText(
   return { text: replaced, problems };
 }
 
-function lookUp(
-  body: string,
-  { folder, environment }: Surroundings,
-): { value: string } | { problem: string } {
+function lookUp(body: string, { folder, environment, decrypt }: Surroundings): Found {
   if (body.startsWith('file:')) return readText(body.slice('file:'.length), folder);
-  if (body.startsWith('enc:'))
-    return { problem: 'this version does not read encrypted values (${enc:…}) yet' };
+  if (body.startsWith('enc:')) return decrypt(body.slice('enc:'.length));
   const [, name, fallback] = /^([A-Za-z_]\w*)(?::-(.*))?$/s.exec(body) ?? [];
   if (name === undefined || fallback?.includes('${') === true) {
-    return { problem: 'expected ${VAR}, ${VAR:-default} or ${file:/path}; write $${ for a plain ${' };
+    return {
+      problem: 'expected ${VAR}, ${VAR:-default}, ${file:/path} or ${enc:…}; write $${ for a plain ${',
+    };
   }
   const value = environment[name];
   if (fallback !== undefined) return { value: value === undefined || value === '' ? fallback : value };

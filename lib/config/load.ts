@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type ConfigFault } from '../errors.js';
 import { faultsOf } from './faults.js';
-import { interpolate } from './interpolate.js';
+import { interpolate, type Surroundings } from './interpolate.js';
 import { readJsonFile } from './json-file.js';
 import { readLayer } from './layer.js';
 import { joined, uncovered } from './merge.js';
@@ -9,6 +9,7 @@ import { nodeFromUrl } from './node-url.js';
 import { FAILED, isRecord } from './path.js';
 import { resolveSettings } from './resolve.js';
 import { clusterSchema, SHORTEST_SECRET } from './schema.js';
+import { decryptionBy } from './secrets.js';
 import type { ClusterSettings } from './settings.js';
 import type { ClusterConfig, ClusterOptions } from './types.js';
 
@@ -42,8 +43,9 @@ export function loadSettings(
   const below = readLayer(given.value);
   const above = readLayer(options);
   const folder = isPath ? dirname(resolve(pathOrConfig)) : process.cwd();
-  const lower = fill(uncovered(below.value, above.value), folder, environment);
-  const upper = fill(above.value, process.cwd(), environment);
+  const surroundings = { folder: process.cwd(), environment, decrypt: decryptionBy(environment) };
+  const lower = fill(uncovered(below.value, above.value), { ...surroundings, folder });
+  const upper = fill(above.value, surroundings);
 
   const inOptions = isPath ? ' (in the options)' : '';
   const report = (path: string, message: string): ConfigFault => {
@@ -77,8 +79,8 @@ interface Filled {
 }
 
 /** Puts in what `${…}` stands for and takes the nodes' URLs apart. */
-function fill(layer: Record<string, unknown>, folder: string, environment: Environment): Filled {
-  const { value, faults, templates } = interpolate(layer, { folder, environment });
+function fill(layer: Record<string, unknown>, surroundings: Surroundings): Filled {
+  const { value, faults, templates } = interpolate(layer, surroundings);
   const filled = { value, faults: [...faults], templates: new Map(templates) };
   for (const list of ['masters', 'replicas']) {
     const nodes = filled.value[list];
@@ -87,7 +89,7 @@ function fill(layer: Record<string, unknown>, folder: string, environment: Envir
       if (typeof node !== 'string') return node;
       const path = `${list}[${index}]`;
       filled.templates.set(path, node);
-      const parsed = nodeFromUrl(node, folder);
+      const parsed = nodeFromUrl(node, surroundings.folder);
       if ('node' in parsed) return parsed.node;
       filled.faults.push(...parsed.problems.map((message) => ({ path, message })));
       return FAILED;

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
+/** A text, or why there is none. */
+export type Found = { readonly value: string } | { readonly problem: string };
+
 /** The content of a file less one newline at its end, which editors and `echo` add; or why it can't be read. */
-export function readText(path: string, folder: string): { value: string } | { problem: string } {
+export function readText(path: string, folder: string): Found {
   const file = resolve(folder, path);
   try {
     return { value: readFileSync(file, 'utf8').replace(/\r?\n$/, '') };
