@@ -5,7 +5,7 @@ import type { Driver } from '../pool/driver.js';
 import type { QueryResult } from '../query.js';
 import type { Monitor } from '../topology/monitor.js';
 import { nodeOf, type Topology } from '../topology/topology.js';
-import { monitorConnectOptions } from './pools.js';
+import { monitorConnectOptions } from './connect-options.js';
 
 export interface CommitOutcomesParts {
   readonly settings: ClusterSettings;

@@ -5,8 +5,8 @@ import { Journal, type JournalParts } from '../failover/journal.js';
 import type { Driver } from '../pool/driver.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { Monitor } from '../topology/monitor.js';
+import { failoverConnectOptions } from './connect-options.js';
 import { attempt } from './listeners.js';
-import { monitorConnectOptions } from './pools.js';
 import type { Tally } from './tally.js';
 
 export interface CreateFailoverParts extends Pick<JournalParts, 'cluster' | 'emit'> {
@@ -18,9 +18,6 @@ export interface CreateFailoverParts extends Pick<JournalParts, 'cluster' | 'emi
   readonly pools: ReadonlyMap<string, NodePool>;
   readonly tally: Tally;
 }
-
-/** Advisory locks are per database, so that every process must take them in the same one. */
-const COMMON_DATABASE = 'postgres';
 
 /** The failover of one cluster, connecting as its probes do. */
 export function createFailover({
@@ -43,11 +40,7 @@ export function createFailover({
     ended: (outcome, elapsedMs) => tally.failoverEnded(outcome, elapsedMs),
   });
   const optionsOf = new Map(
-    settings.nodes.map((node) => {
-      const database = settings.monitor.database ?? COMMON_DATABASE;
-      const applicationName = `${settings.pool.applicationName} failover`;
-      return [node.name, { ...monitorConnectOptions(node, settings), database, applicationName }];
-    }),
+    settings.nodes.map((node) => [node.name, failoverConnectOptions(node, settings)]),
   );
   return new Failover({
     ...parts,

@@ -6,6 +6,7 @@ import type { KnownTexts } from '../pool/known-texts.js';
 import { NodePool } from '../pool/node-pool.js';
 import type { NodeObservation } from '../topology/observation.js';
 import { describeTrouble, nodeOf, type NodeState, type Topology } from '../topology/topology.js';
+import { poolConnectOptions } from './connect-options.js';
 
 export interface PoolsParts {
   readonly settings: ClusterSettings;
@@ -50,40 +51,11 @@ function createPool(node: NodeSettings, parts: PoolsParts): NodePool {
   });
 }
 
-/** The account follows the role the node holds now; a replica's sessions are read-only even if it is promoted. */
+/** The account and the mode follow the role that the node holds now. */
 function pooledConnectOptions(node: NodeSettings, parts: PoolsParts): ConnectOptions {
-  const { settings, texts } = parts;
   const state = nodeOf(parts.topology(), node.name);
   const role = state ? usedRole(state) : node.configuredRole;
-  return {
-    node: node.name,
-    host: node.host,
-    port: node.port,
-    database: node.database,
-    ...node.accounts[role],
-    ssl: node.ssl,
-    applicationName: settings.pool.applicationName,
-    connectionTimeoutMs: settings.pool.connectionTimeoutMs,
-    readOnly: role === 'replica',
-    identify: role === 'replica',
-    statementTimeoutMs: settings.pool.statementTimeoutMs,
-    texts,
-  };
-}
-
-/** How the prober of a node connects: as the monitor's account where there is one. */
-export function monitorConnectOptions(node: NodeSettings, settings: ClusterSettings): ConnectOptions {
-  return {
-    node: node.name,
-    host: node.host,
-    port: node.port,
-    database: settings.monitor.database ?? node.database,
-    ...(settings.monitor.account ?? node.accounts[node.configuredRole]),
-    ssl: node.ssl,
-    applicationName: `${settings.pool.applicationName} monitor`,
-    connectionTimeoutMs: settings.healthCheck.timeoutMs,
-    readOnly: false,
-  };
+  return { ...poolConnectOptions(node, role, parts.settings), texts: parts.texts };
 }
 
 /** Brings the pools in step with a new topology. */

@@ -1,7 +1,7 @@
 import { PgCluster, type ClusterOptions, type FailoverEvent } from 'nestjs-pg-mcp';
 import { systemClock } from '../../lib/clock.js';
 import { loadSettings } from '../../lib/config/index.js';
-import { monitorConnectOptions } from '../../lib/execution/pools.js';
+import { monitorConnectOptions } from '../../lib/execution/connect-options.js';
 import { Journal } from '../../lib/failover/journal.js';
 import { PatroniEngine } from '../../lib/failover/patroni.js';
 import { pgDriver } from '../../lib/pool/pg-driver.js';

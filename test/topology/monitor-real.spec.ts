@@ -2,7 +2,7 @@ import { EmbeddedCluster, type EmbeddedNode } from 'nestjs-pg-mcp/testing';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
 import { loadSettings } from '../../lib/config/index.js';
-import { monitorConnectOptions } from '../../lib/execution/pools.js';
+import { monitorConnectOptions } from '../../lib/execution/connect-options.js';
 import { parseLsn } from '../../lib/lsn.js';
 import { pgDriver } from '../../lib/pool/pg-driver.js';
 import { systemBinFolders } from '../../lib/testing/system-binaries.js';
