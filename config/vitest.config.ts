@@ -11,7 +11,7 @@ export default defineConfig({
     alias: [
       { find: /^nestjs-pg-mcp$/, replacement: source('') },
       { find: /^nestjs-pg-mcp\/(health|metrics)$/, replacement: source('nest/$1/') },
-      { find: /^nestjs-pg-mcp\/testing$/, replacement: source('testing/') },
+      { find: /^nestjs-pg-mcp\/(orm|testing)$/, replacement: source('$1/') },
     ],
   },
   test: {

@@ -281,7 +281,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
   get pool(): ClusterPool {
     const { pool, nodes } = this.#settings;
     return (this.#pool ??= new ClusterPool(this.#execution.calls.clients, {
-      max: pool.maxConnections * nodes.length,
+      // Its clients wait for connections when they need one: one that waits for a client might hold one.
+      max: Infinity,
       connectionTimeoutMillis: pool.acquireTimeoutMs,
       database: nodes[0]?.database ?? '',
     }));

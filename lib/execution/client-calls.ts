@@ -48,6 +48,10 @@ export class LateCalls implements ClientCalls {
     return this.#parts.classes.classify(text).kind === 'session';
   }
 
+  isJoined(): boolean {
+    return this.#parts.scope().transaction !== undefined;
+  }
+
   async bind(text: string): Promise<BoundCalls> {
     const { classes, scope, pin, pinned, lease } = this.#parts;
     const { transaction, route } = scope();

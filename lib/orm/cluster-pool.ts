@@ -5,13 +5,16 @@ import type { ClientCalls } from '../session/client-calls.js';
 import { isSubmittable, LateClient, later, type Callback, type QueryConfig } from './late-client.js';
 
 export interface ClusterPoolOptions extends pg.PoolConfig {
-  /** The most clients that are out at a time; others wait. */
+  /** The most clients that are out at a time; others wait. Within a transaction nobody does: who holds one may wait for it. */
   readonly max: number;
   /** How long they wait, in milliseconds. */
   readonly connectionTimeoutMillis: number;
   /** What an ORM asks for by name; nothing connects by it. */
   readonly database: string;
 }
+
+/** Of a crowd that has gone, so many clients are kept: a new one costs little. */
+const MOST_IDLE = 100;
 
 /** What of `pg.Pool` its types leave out. */
 interface Internals {
@@ -39,7 +42,16 @@ export class ClusterPool extends pg.Pool {
       Client: Client as unknown as new () => pg.ClientBase,
     });
     this.calls = calls;
-    this.on('release', (_error, client) => (client as unknown as LateClient).unbind());
+    this.on('release', (_error, client) => {
+      const late = client as unknown as LateClient;
+      late.unbind();
+      if (this.idleCount >= MOST_IDLE) late._queryable = false;
+    });
+  }
+
+  /** What `pg.Pool` asks before it makes one wait. */
+  _isFull(): boolean {
+    return this.totalCount >= this.options.max && !this.calls.isJoined();
   }
 
   /** A client that comes free calls back from where it was released: who waited goes on in his own context. */

@@ -18,6 +18,8 @@ export interface ClientCalls {
   mustBind(text: string): boolean;
   /** Whether it belongs to a session, and alone would be refused. */
   isOfSession(text: string): boolean;
+  /** Whether what is asked for now joins a transaction, and so has its connection already. */
+  isJoined(): boolean;
   /** A connection for this statement and what comes after it. */
   bind(text: string): Promise<BoundCalls>;
 }

@@ -1,4 +1,5 @@
 import { PgCluster } from 'nestjs-pg-mcp';
+import { ClusterPool } from 'nestjs-pg-mcp/orm';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../support/cluster.js';
@@ -220,11 +221,12 @@ describe('in a scope', () => {
   });
 
   it('goes on in it where it waited for a client', async () => {
-    const clients = await Promise.all(Array.from({ length: pool.options.max }, () => pool.connect()));
+    const narrow = narrowPool();
+    const client = await narrow.connect();
     const waiting = cluster.useMaster(
       () =>
         new Promise<boolean>((resolve, reject) => {
-          pool.connect((_error: Error, client: pg.PoolClient, release: () => void) => {
+          narrow.connect((_error: Error, client: pg.PoolClient, release: () => void) => {
             client.query(WHERE, (error, found) => {
               release();
               if (error) reject(error);
@@ -233,11 +235,32 @@ describe('in a scope', () => {
           });
         }),
     );
-    expect(pool.waitingCount).toBe(1);
-    for (const client of clients) client.release();
+    expect(narrow.waitingCount).toBe(1);
+    client.release();
     expect(await waiting).toBe(false);
-    expect([pool.waitingCount, pool.idleCount, pool.totalCount]).toEqual([0, clients.length, clients.length]);
+    expect([narrow.waitingCount, narrow.idleCount, narrow.totalCount]).toEqual([0, 1, 1]);
   });
+
+  it('of a transaction it waits for no client: whoever has it may wait for the connection of this', async () => {
+    const narrow = narrowPool();
+    const client = await narrow.connect();
+    await cluster.transaction(async () => {
+      const joined = await narrow.connect();
+      expect((await joined.query(WHERE)).rows[0].standby).toBe(false);
+      joined.release();
+    });
+    client.release();
+  });
+});
+
+const narrowPool = () =>
+  new ClusterPool(pool.calls, { max: 1, connectionTimeoutMillis: 1_000, database: 'any' });
+
+it('keeps no more clients than some, once many were out', async () => {
+  const clients = await Promise.all(Array.from({ length: 150 }, () => pool.connect()));
+  for (const client of clients) client.release();
+  await until(() => pool.totalCount === 100, { deadlineMs: 1_000, what: 'the others to go' });
+  expect(pool.idleCount).toBe(100);
 });
 
 it('tells of clients that come and go', async () => {
