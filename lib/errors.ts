@@ -176,8 +176,9 @@ export class NotReplicatedError extends PgMcpError {
 const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
 const NOT_ACCEPTING = /^57P0[123]$/;
 
-/** False for an error by which a living server refuses (a wrong password, too many connections). */
+/** False for an error by which a living server refuses (a wrong password, too many connections), or of our own files. */
 export function isUnreachable(cause: unknown): boolean {
+  if (cause instanceof ConfigError) return false;
   const code = codeOf(cause);
   return code === undefined || !SQLSTATE.test(code) || NOT_ACCEPTING.test(code);
 }

@@ -6,11 +6,15 @@ export { PgCluster } from './cluster.js';
 export type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 export type { Clock, Timer } from './clock.js';
 export {
+  cachedPassword,
   clusterJsonSchema,
   encryptSecret,
   loadSettings,
+  type CachedPasswordOptions,
   type ClusterConfig,
   type ClusterOptions,
+  type PasswordFunction,
+  type PasswordTarget,
 } from './config/index.js';
 export type { ClusterSettings } from './config/settings.js';
 export {

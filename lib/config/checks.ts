@@ -1,4 +1,6 @@
+import { tls } from './node-schema.js';
 import { type Path, formatPath, isRecord } from './path.js';
+import { tlsFaults } from './tls-section.js';
 
 /** What the checks need of zod's context. */
 interface Report {
@@ -16,7 +18,10 @@ export function crossChecks(value: unknown, report: Report): void {
   checkPool(value['connection_pool'], fault);
   checkAccount(value['monitor'], ['monitor'], fault);
   checkFailover(value['failover'], fault);
-  checkNodes([...listed(value, 'masters'), ...listed(value, 'replicas')], fault);
+  const nodes = [...listed(value, 'masters'), ...listed(value, 'replicas')];
+  checkNodes(nodes, fault);
+  checkTls(value['ssl'], [], fault);
+  for (const { node, path } of nodes) checkTls(node['ssl'], path, fault);
 }
 
 type Fault = (path: Path, message: string) => void;
@@ -38,9 +43,18 @@ function checkFailover(failover: unknown, fault: Fault): void {
   if (!isRecord(failover) || !isRecord(failover['patroni'])) return;
   const path = ['failover', 'patroni'];
   checkAccount(failover['patroni'], path, fault);
-  const { urls } = failover['patroni'];
+  const { urls, ssl } = failover['patroni'];
+  checkTls(ssl, path, fault);
+  if (isRecord(ssl) && ssl['mode'] === 'disable')
+    fault([...path, 'ssl', 'mode'], 'for an API without TLS write http:// in failover.patroni.urls');
   if (failover['mode'] !== 'patroni' || !Array.isArray(urls) || urls.length > 0) return;
   fault([...path, 'urls'], 'the mode patroni needs at least one');
+}
+
+function checkTls(ssl: unknown, parent: Path, fault: Fault): void {
+  if (!tls.safeParse(ssl).success) return;
+  for (const { path, message } of tlsFaults(ssl))
+    fault([...parent, 'ssl', ...(path === '' ? [] : [path])], message);
 }
 
 interface ListedNode {

@@ -1,3 +1,4 @@
+export { cachedPassword, type CachedPasswordOptions } from './cached-password.js';
 export { clusterJsonSchema } from './json-schema.js';
 export { loadSettings } from './load.js';
 export { encryptSecret, findSecretKey } from './secrets.js';
@@ -8,6 +9,8 @@ export type {
   MonitorSettings,
   NodeSettings,
   Password,
+  PasswordFunction,
+  PasswordTarget,
   PoolSettings,
   Role,
   RoutingSettings,

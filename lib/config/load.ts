@@ -6,7 +6,7 @@ import { readJsonFile } from './json-file.js';
 import { readLayer } from './layer.js';
 import { joined, uncovered } from './merge.js';
 import { nodeFromUrl } from './node-url.js';
-import { FAILED, isRecord } from './path.js';
+import { FAILED, isRecord, withAbsolutePaths } from './path.js';
 import { resolveSettings } from './resolve.js';
 import { clusterSchema, SHORTEST_SECRET } from './schema.js';
 import { decryptionBy } from './secrets.js';
@@ -78,7 +78,7 @@ interface Filled {
   readonly templates: ReadonlyMap<string, string>;
 }
 
-/** Puts in what `${…}` stands for and takes the nodes' URLs apart. */
+/** Puts in what `${…}` stands for, takes the nodes' URLs apart, and leads paths from the folder. */
 function fill(layer: Record<string, unknown>, surroundings: Surroundings): Filled {
   const { value, faults, templates } = interpolate(layer, surroundings);
   const filled = { value, faults: [...faults], templates: new Map(templates) };
@@ -89,11 +89,11 @@ function fill(layer: Record<string, unknown>, surroundings: Surroundings): Fille
       if (typeof node !== 'string') return node;
       const path = `${list}[${index}]`;
       filled.templates.set(path, node);
-      const parsed = nodeFromUrl(node, surroundings.folder);
+      const parsed = nodeFromUrl(node);
       if ('node' in parsed) return parsed.node;
       filled.faults.push(...parsed.problems.map((message) => ({ path, message })));
       return FAILED;
     });
   }
-  return filled;
+  return { ...filled, value: withAbsolutePaths(filled.value, surroundings.folder) };
 }

@@ -1,31 +1,42 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { z } from 'zod';
 import { section, setting } from './setting.js';
+import { TLS_MODES } from './tls.js';
 import { choice, flag, number, password, pem, text } from './values.js';
 
-export const tls = section('Options of Node.js tls.connect, under their own names or in snake_case.', {
-  ca: pem().optional().describe('Certificate authorities to trust, in place of those of Node.js.'),
-  cert: pem().optional().describe('The client certificate.'),
-  key: pem().optional().describe('The private key of the client certificate.'),
+const file = text('the path of a file');
+const tlsVersion = choice(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']);
+
+export const tls = section('TLS. Beside what is listed first, options of Node.js tls.connect.', {
+  mode: choice(TLS_MODES)
+    .optional()
+    .describe(
+      "What is verified, in libpq's words: disable, no TLS; require, nothing; verify-ca, the authority; verify-full, the host name too. Default: verify-full.",
+    ),
+  ca_file: file.optional().describe('A file of authorities to trust, in place of those of Node.js.'),
+  cert_file: file.optional().describe('The file of the client certificate.'),
+  key_file: file.optional().describe('The file of its private key.'),
+  crl_file: file.optional().describe('A file of certificate revocation lists.'),
   passphrase: text('a string').optional().describe('Opens the private key.'),
+  servername: text('a host name')
+    .optional()
+    .describe("The name to ask for (SNI) and to verify. Default: the node's host."),
+  ca: pem('ca_file').optional().describe('Authorities to trust, as PEM text: not read again, as ca_file is.'),
+  cert: pem('cert_file').optional().describe('The client certificate, as PEM text.'),
+  key: pem('key_file').optional().describe('The private key of the client certificate, as PEM text.'),
   pfx: z
     .custom<TlsOptions['pfx']>()
     .optional()
     .describe('Key and certificate as PKCS #12 (TypeScript only).'),
-  crl: pem().optional().describe('Certificate revocation lists.'),
+  crl: pem('crl_file').optional().describe('Certificate revocation lists, as PEM text.'),
   reject_unauthorized: flag()
     .optional()
-    .describe('Refuse a server whose certificate does not verify. Default: true.'),
-  servername: text('a host name').optional().describe('The name to ask for (SNI).'),
+    .describe('false: as mode require. Node.js has this name for it. Default: true.'),
   ciphers: text('an OpenSSL cipher list').optional().describe('Cipher suites, in the notation of OpenSSL.'),
   sigalgs: text('an OpenSSL list of signature algorithms').optional().describe('Signature algorithms.'),
   ecdh_curve: text('a list of curves').optional().describe('Curves for the key agreement.'),
-  min_version: choice(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'])
-    .optional()
-    .describe('The oldest TLS version.'),
-  max_version: choice(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'])
-    .optional()
-    .describe('The newest TLS version.'),
+  min_version: tlsVersion.optional().describe('The oldest TLS version.'),
+  max_version: tlsVersion.optional().describe('The newest TLS version.'),
   check_server_identity: z
     .custom<TlsOptions['checkServerIdentity']>((value) => typeof value === 'function', 'expected a function')
     .optional()
@@ -35,6 +46,8 @@ export const tls = section('Options of Node.js tls.connect, under their own name
     .optional()
     .describe('From tls.createSecureContext (TypeScript only).'),
 });
+
+export const ssl = z.union([flag('true, false or an object of TLS options'), tls]).optional();
 
 /** A socket's folder, or one host: neither a URL nor a list nor `host:port`. */
 const isHost = (value: string) => value.startsWith('/') || !/[\s/@,]|^[^:]+:\d+$/.test(value);
@@ -61,10 +74,9 @@ const nodeShape = {
   zone: text('the name of a zone')
     .optional()
     .describe('Where the node stands, such as an availability zone: see routing.zone.'),
-  ssl: z
-    .union([flag('true, false or an object of TLS options'), tls])
-    .optional()
-    .describe('TLS: false for none, true for TLS with a verified certificate, or options. Default: false.'),
+  ssl: ssl.describe(
+    "TLS: false for none, true for a verified certificate, or options. Default: the cluster's.",
+  ),
 };
 
 const nodeError = { error: 'expected a node: an object or a postgres:// URL' };

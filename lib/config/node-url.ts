@@ -1,19 +1,26 @@
-import { readText } from './text-file.js';
+import { TLS_MODES } from './tls.js';
 
 /** A node as the schema takes it, or what is wrong with its URL. No message repeats a part of the URL but the names of parameters. */
 export type NodeFromUrl =
   { readonly node: Record<string, unknown> } | { readonly problems: readonly string[] };
 
-const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+const SSL_MODES: readonly string[] = [...TLS_MODES, 'no-verify'];
 const NODE_PARAMETERS = ['name', 'weight', 'zone'];
-const TLS_PARAMETERS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey'];
+/** Of libpq, with the setting that holds the same. */
+const TLS_SETTINGS = {
+  sslrootcert: 'ca_file',
+  sslcert: 'cert_file',
+  sslkey: 'key_file',
+  sslpassword: 'passphrase',
+};
+const TLS_PARAMETERS = ['sslmode', ...Object.keys(TLS_SETTINGS)];
 
 /**
  * Takes `postgres://user:password@host:port/database?sslmode=…` apart (PostgreSQL manual, section
- * 34.1.1.2). Beside libpq's `sslmode`, `sslrootcert`, `sslcert` and `sslkey` it knows `name`,
- * `weight` and `zone` of a node. Relative paths start in `folder`.
+ * 34.1.1.2). Beside libpq's `sslmode`, `sslrootcert`, `sslcert`, `sslkey` and `sslpassword` it knows
+ * `name`, `weight` and `zone` of a node.
  */
-export function nodeFromUrl(url: string, folder: string): NodeFromUrl {
+export function nodeFromUrl(url: string): NodeFromUrl {
   const match = /^postgres(?:ql)?:\/\/([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/is.exec(url);
   if (!match) return { problems: ['expected a URL like postgres://user:password@host:5432/database'] };
   const [, authority = '', path = '', query = ''] = match;
@@ -33,8 +40,8 @@ export function nodeFromUrl(url: string, folder: string): NodeFromUrl {
 
   try {
     const parameters = parse(query);
-    const tls = tlsOf(parameters, folder);
-    const problems = [...unknownParameters(parameters), ...tls.problems];
+    const tls = tlsOf(parameters);
+    const problems = [...unknownParameters(parameters), ...('problem' in tls ? [tls.problem] : [])];
     if (problems.length > 0) return { problems };
     const parts = {
       host: decodeURIComponent(host),
@@ -42,7 +49,7 @@ export function nodeFromUrl(url: string, folder: string): NodeFromUrl {
       user: user === undefined ? undefined : decodeURIComponent(user),
       password: password.length === 0 ? undefined : decodeURIComponent(password.join(':')),
       database: decodeURIComponent(path),
-      ssl: tls.ssl,
+      ssl: 'ssl' in tls ? tls.ssl : undefined,
       ...Object.fromEntries(NODE_PARAMETERS.map((name) => [name, parameters.get(name)])),
     };
     return {
@@ -73,50 +80,23 @@ function unknownParameters(parameters: ReadonlyMap<string, string>): string[] {
 }
 
 /**
- * libpq's meaning (manual, section 34.19): `require` encrypts and checks no certificate, unless
- * `sslrootcert` is given, which makes it `verify-ca`; `verify-ca` checks the chain, `verify-full`
- * the host name too. Without a mode a certificate asks for `verify-full`, for the safe side, and
- * `sslrootcert=system` means the authorities that Node.js trusts.
+ * libpq's meaning (manual, section 34.19). Without a mode a file asks for `verify-full`, for the safe
+ * side; `sslrootcert=system` means the authorities that Node.js trusts.
  */
-function tlsOf(
-  parameters: ReadonlyMap<string, string>,
-  folder: string,
-): { ssl?: unknown; problems: string[] } {
-  const [rootCert, cert, key] = ['sslrootcert', 'sslcert', 'sslkey'].map((name) => parameters.get(name));
-  const certified = rootCert !== undefined || cert !== undefined || key !== undefined;
-  const mode = parameters.get('sslmode') ?? (certified ? 'verify-full' : undefined);
-  if (mode === undefined) return { problems: [] };
+function tlsOf(parameters: ReadonlyMap<string, string>): { ssl?: object } | { problem: string } {
+  const files = Object.entries(TLS_SETTINGS).flatMap(([parameter, key]) => {
+    const value = parameters.get(parameter) ?? '';
+    return value === '' ? [] : [[key, value] as const];
+  });
+  const mode = parameters.get('sslmode') ?? (files.length > 0 ? 'verify-full' : undefined);
+  if (mode === undefined) return {};
   if (!SSL_MODES.includes(mode)) {
-    return {
-      problems: [
-        `the sslmode is not known, expected ${SSL_MODES.slice(0, -1).join(', ')} or ${SSL_MODES.at(-1)}`,
-      ],
-    };
+    const known = `${SSL_MODES.slice(0, -1).join(', ')} or ${SSL_MODES.at(-1)}`;
+    return { problem: `the sslmode is not known, expected ${known}` };
   }
-  if (mode === 'disable') return { ssl: false, problems: [] };
-  if (rootCert === 'system' && mode !== 'verify-full')
-    return { problems: ['sslrootcert=system needs sslmode=verify-full'] };
-
-  const problems: string[] = [];
-  const read = (name: string, path: string | undefined) => {
-    if (path === undefined || path === '') return {};
-    const found = readText(path, folder);
-    if ('value' in found) return { [name]: found.value };
-    problems.push(found.problem);
-    return {};
-  };
-  const files = {
-    ...read('ca', rootCert === 'system' ? undefined : rootCert),
-    ...read('cert', cert),
-    ...read('key', key),
-  };
-  return { ssl: { ...files, ...verification(mode, rootCert !== undefined) }, problems };
-}
-
-function verification(mode: string, hasRoot: boolean): Record<string, unknown> {
-  if (mode === 'verify-full') return { reject_unauthorized: true };
-  if (mode === 'verify-ca' || (mode === 'require' && hasRoot)) {
-    return { reject_unauthorized: true, check_server_identity: () => undefined };
-  }
-  return { reject_unauthorized: false };
+  const isSystem = parameters.get('sslrootcert') === 'system';
+  if (isSystem && mode !== 'verify-full') return { problem: 'sslrootcert=system needs sslmode=verify-full' };
+  const given = files.filter(([key]) => !(isSystem && key === 'ca_file'));
+  const verified = mode === 'no-verify' ? { reject_unauthorized: false } : { mode };
+  return { ssl: { ...verified, ...Object.fromEntries(given) } };
 }

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+
 export type Path = readonly PropertyKey[];
 
 /** `['replicas', 1, 'port']` as `replicas[1].port`. */
@@ -14,4 +16,23 @@ export const FAILED = Symbol('failed');
 /** A value that holds settings: neither a list, nor bytes, nor null. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+/** Every text under a key that ends in `_file` as an absolute path. */
+export function withAbsolutePaths(
+  settings: Record<string, unknown>,
+  folder: string,
+): Record<string, unknown> {
+  const visit = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(visit);
+    return isRecord(value) ? visitAll(value) : value;
+  };
+  const visitAll = (settings: Record<string, unknown>) =>
+    Object.fromEntries(
+      Object.entries(settings).map(([key, value]) => {
+        const isPath = key.endsWith('_file') && typeof value === 'string' && value !== '';
+        return [key, isPath ? resolve(folder, value) : visit(value)];
+      }),
+    );
+  return visitAll(settings);
 }

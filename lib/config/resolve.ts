@@ -1,6 +1,4 @@
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { nodeAddress } from './checks.js';
-import { toCamel } from './keys.js';
 import type { CheckedCluster } from './schema.js';
 import type {
   Account,
@@ -10,6 +8,8 @@ import type {
   NodeSettings,
   Role,
 } from './settings.js';
+import { overlaidTls, toTls } from './tls-section.js';
+import { Tls } from './tls.js';
 
 type CheckedNode = CheckedCluster['replicas'][number];
 type CheckedMaster = CheckedCluster['masters'][number];
@@ -51,13 +51,17 @@ export function resolveSettings(
     },
     consistency: cluster.consistency,
     failover: resolveFailover(cluster.failover),
-    session: { header: session.header, cookie: session.cookie, ...(secret !== undefined && { secret }) },
+    session: {
+      header: session.header,
+      cookie: session.cookie,
+      ...(secret !== undefined && { secret: () => secret }),
+    },
     startup: { attempts: startup.attempts, delayMs: startup.delay },
     shutdown: { drainTimeoutMs: shutdown.drain_timeout },
   };
 }
 
-function resolveNodes({ masters, replicas }: CheckedCluster): NodeSettings[] {
+function resolveNodes({ masters, replicas, ssl }: CheckedCluster): NodeSettings[] {
   const [first] = masters;
   if (first === undefined) throw new TypeError('a checked configuration has a master');
   const masterAccounts = masters.map(accountOf);
@@ -71,7 +75,7 @@ function resolveNodes({ masters, replicas }: CheckedCluster): NodeSettings[] {
     configuredRole,
     accounts:
       configuredRole === 'primary' ? { primary: own, replica: other } : { primary: other, replica: own },
-    ssl: resolveSsl(given.ssl),
+    ssl: toTls(overlaidTls(ssl, given.ssl)),
     weight: given.weight,
     ...(given.zone !== undefined && { zone: given.zone }),
   });
@@ -92,7 +96,8 @@ function resolveNodes({ masters, replicas }: CheckedCluster): NodeSettings[] {
 }
 
 function accountOf({ user, password }: Pick<CheckedMaster, 'user' | 'password'>): Account {
-  return password === undefined ? { user } : { user, password };
+  if (password === undefined) return { user };
+  return { user, password: typeof password === 'string' ? () => password : password };
 }
 
 /** The master's password stands in only for the master's user: it is no other account's. */
@@ -115,7 +120,7 @@ function resolveFailover({ patroni, ...failover }: CheckedCluster['failover']): 
     patroni: {
       urls: patroni.urls,
       ...(user !== undefined && { account: accountOf({ user, password }) }),
-      ssl: tlsOptions(ssl ?? {}),
+      ssl: toTls(ssl ?? {}) || new Tls(),
       timeoutMs: patroni.timeout,
     },
   };
@@ -126,13 +131,4 @@ function resolveMonitor({ user, password, database }: CheckedCluster['monitor'])
     ...(user !== undefined && { account: accountOf({ user, password }) }),
     ...(database !== undefined && { database }),
   };
-}
-
-function resolveSsl(ssl: CheckedNode['ssl']): boolean | TlsOptions {
-  if (ssl === undefined || typeof ssl === 'boolean') return ssl ?? false;
-  return tlsOptions(ssl);
-}
-
-function tlsOptions(ssl: object): TlsOptions {
-  return Object.fromEntries(Object.entries(ssl).map(([key, value]) => [toCamel(key), value]));
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CONSISTENCIES } from '../query.js';
 import { crossChecks } from './checks.js';
-import { database, masterNode, replicaNode, secret, tls, user } from './node-schema.js';
+import { database, masterNode, replicaNode, secret, ssl, tls, user } from './node-schema.js';
 import { section, setting } from './setting.js';
 import { byteSize, callback, choice, duration, flag, isHttpUrl, number, text } from './values.js';
 
@@ -119,12 +119,14 @@ const session = section('How a session goes on in another process: by a signed t
 
 const patroni = section("Patroni's REST API, for mode patroni.", {
   urls: z
-    .array(text("a URL like 'http://db1:8008'", isHttpUrl), { error: 'expected a list of URLs' })
+    .array(text("a URL like 'http://db1:8008', without an account", isHttpUrl), {
+      error: 'expected a list of URLs',
+    })
     .prefault([])
     .describe('Where the nodes offer it; one that answers is enough. Default: none.'),
   user: user.optional().describe('Of basic authentication, which a switchover may ask for.'),
   password: secret,
-  ssl: tls.optional().describe('For https: certificates and keys.'),
+  ssl: tls.optional().describe('For https: what a node takes, but for mode disable.'),
   timeout: setting(positive, '2s', 'Longest wait for an answer.'),
 });
 
@@ -205,6 +207,9 @@ export const clusterSchema = z
         .describe('The JSON Schema of this file.'),
       masters,
       replicas,
+      ssl: ssl.describe(
+        'TLS to every node, where a node does not say otherwise: false, true for a verified certificate, or options. Default: false.',
+      ),
       connection_pool: connectionPool.prefault({}),
       health_check: healthCheck.prefault({}),
       routing: routing.prefault({}),

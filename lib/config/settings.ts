@@ -1,6 +1,6 @@
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { FailoverCallback } from '../failover-event.js';
 import type { Consistency } from '../query.js';
+import type { Tls } from './tls.js';
 
 /**
  * The settings as the rest of the house reads them: complete, checked, every duration in
@@ -23,12 +23,28 @@ export interface ClusterSettings {
 
 export type Role = 'primary' | 'replica';
 
-/** A password, or a function that is called for each connection (for tokens that expire). */
-export type Password = string | (() => string | Promise<string>);
+/** Who is to be let in, and where. */
+export interface PasswordTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+}
+
+/** Called for each connection, for tokens that expire. */
+export interface PasswordFunction {
+  (target: PasswordTarget): string | Promise<string>;
+  /** Told when the server has refused what it gave. */
+  forget?(target: PasswordTarget): void;
+}
+
+export type Password = string | PasswordFunction;
+
+/** Kept as a function: nothing that prints an object shows what one gives. */
+export type Secret = () => string;
 
 export interface Account {
   readonly user: string;
-  readonly password?: Password;
+  readonly password?: PasswordFunction;
 }
 
 export interface NodeSettings {
@@ -41,7 +57,7 @@ export interface NodeSettings {
   readonly configuredRole: Role;
   /** Accounts follow the role a node holds, not the list it stands in. */
   readonly accounts: Readonly<Record<Role, Account>>;
-  readonly ssl: boolean | TlsOptions;
+  readonly ssl: false | Tls;
   /** Share of the reads relative to the other nodes. */
   readonly weight: number;
   readonly zone?: string;
@@ -104,14 +120,14 @@ export interface FailoverSettings {
 export interface PatroniSettings {
   readonly urls: readonly string[];
   readonly account?: Account;
-  readonly ssl: TlsOptions;
+  readonly ssl: Tls;
   readonly timeoutMs: number;
 }
 
 /** How a session goes on in another process. */
 export interface SessionSettings {
   /** What tokens are signed with; without one, a random one of this process. */
-  readonly secret?: string;
+  readonly secret?: Secret;
   /** Names of the HTTP header and cookie that carry the token. */
   readonly header: string;
   readonly cookie: string;

@@ -26,11 +26,16 @@ interface Nodes {
   readonly replicas?: readonly (ReplicaConfig | string)[] | undefined;
 }
 
-type SectionName = Exclude<keyof ClusterFile, 'masters' | 'replicas' | '$schema' | `health_check_${string}`>;
+type SectionName = Exclude<
+  keyof ClusterFile,
+  'masters' | 'replicas' | 'ssl' | '$schema' | `health_check_${string}`
+>;
 
 type Sections = EitherSpelling<{ [Name in SectionName]?: Section<Name> | undefined }>;
 
 interface Keywords {
+  /** TLS to every node, where a node does not say otherwise. */
+  readonly ssl?: EitherSsl | undefined;
   /** The JSON Schema of a file; has no effect. */
   readonly $schema?: string | undefined;
   /** The original library's name for `healthCheck.timeout`. */

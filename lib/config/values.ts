@@ -121,21 +121,24 @@ export function callback() {
   );
 }
 
+/** Without an account: settings hold that where nothing prints it. */
 export function isHttpUrl(value: string): boolean {
-  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+  if (!URL.canParse(value)) return false;
+  const { protocol, username, password } = new URL(value);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
 }
 
 type Pem = string | Buffer | readonly (string | Buffer)[];
 
 /** Certificates and keys. A path in their place is the usual slip, and TLS would report it in riddles. */
-export function pem() {
+export function pem(fileSetting: string) {
   const isOne = (value: unknown) =>
     typeof value === 'string' ? value.includes('-----BEGIN ') : value instanceof Uint8Array;
   const isPem = (value: unknown): value is Pem =>
     Array.isArray(value) ? value.length > 0 && value.every(isOne) : isOne(value);
   const one = { type: 'string', pattern: '-----BEGIN |\\$\\{' };
   return kind<Pem, Pem>(
-    'the PEM text itself; ${file:/its/path} reads it from a file',
+    `the PEM text itself; a path goes into ${fileSetting}`,
     (value) => (isPem(value) ? value : undefined),
     {
       anyOf: [one, { type: 'array', items: one, minItems: 1 }],

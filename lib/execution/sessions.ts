@@ -102,7 +102,7 @@ export class Sessions {
         'no session.secret and no PG_MCP_SESSION_SECRET: tokens of sessions are signed with a random one, and no other process takes them',
       );
     }
-    this.#signer = new TokenSigner(secret ?? randomBytes(32).toString('base64url'));
+    this.#signer = new TokenSigner(secret?.() ?? randomBytes(32).toString('base64url'));
     return this.#signer;
   }
 }

@@ -121,11 +121,12 @@ export class PatroniClient {
     timeoutMs = this.#settings.timeoutMs,
   ): Promise<HttpAnswer> {
     const { account, ssl } = this.#settings;
-    const password = typeof account?.password === 'function' ? await account.password() : account?.password;
+    const { hostname: host, port } = endpoint;
+    const password = account && (await account.password?.({ host, port: Number(port), user: account.user }));
     return ask(this.#clock, {
       ...question,
       url: new URL(path, endpoint.href.replace(/\/?$/, '/')),
-      tls: ssl,
+      tls: ssl.options(),
       ...(account && { auth: `${account.user}:${password ?? ''}` }),
       timeoutMs,
       signal,

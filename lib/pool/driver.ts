@@ -1,5 +1,6 @@
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Clock } from '../clock.js';
+import type { Password } from '../config/settings.js';
+import type { Tls } from '../config/tls.js';
 import type { Queryable, QueryResult, Row, Statement } from '../query.js';
 import type { KnownText, KnownTexts } from './known-texts.js';
 
@@ -11,8 +12,8 @@ export interface ConnectOptions {
   readonly port: number;
   readonly database: string;
   readonly user: string;
-  readonly password?: string | (() => string | Promise<string>);
-  readonly ssl: boolean | TlsOptions;
+  readonly password?: Password;
+  readonly ssl: false | Tls;
   readonly applicationName: string;
   /** Bounds the whole way to a ready connection: name, socket, TLS, password function, authentication. */
   readonly connectionTimeoutMs: number;

@@ -1,9 +1,14 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import pg from 'pg';
-import { toError } from '../errors.js';
+import { codeOf, toError } from '../errors.js';
 import type { ConnectOptions, Driver } from './driver.js';
 import { PgConnection } from './pg-connection.js';
 
 const KEEPALIVE_DELAY_MS = 10_000;
+
+// Manual, appendix A; other ways than a password's own (PAM, with RDS IAM) refuse by the second.
+const INVALID_PASSWORD = '28P01';
+const INVALID_AUTHORIZATION = '28000';
 
 const READ_ONLY = '-c default_transaction_read_only=on';
 
@@ -27,9 +32,12 @@ export const pgDriver: Driver = {
       signal?.throwIfAborted();
       await connection.open();
       if (options.identify === true) await connection.identify();
+      forgetPassword(client);
       return connection;
     } catch (error) {
       connection.destroy();
+      if (isRefusedPassword(error) && typeof options.password === 'function')
+        options.password.forget?.(options);
       throw error;
     } finally {
       timeout.cancel();
@@ -39,14 +47,15 @@ export const pgDriver: Driver = {
 };
 
 function createClient(options: ConnectOptions): pg.Client {
-  const client = new pg.Client(toClientConfig(options));
+  const tls = options.ssl && options.ssl.options();
+  const client = new pg.Client(toClientConfig(options, tls));
   // Where these are not set, `pg` takes them from PGOPTIONS and PGREPLICATION.
   Object.assign((client as unknown as Internals).connectionParameters, {
     options: options.readOnly ? READ_ONLY : undefined,
     replication: undefined,
   });
-  if (typeof options.ssl === 'object' && options.ssl.servername !== undefined) {
-    const { servername } = options.ssl;
+  if (tls && tls.servername !== undefined) {
+    const { servername } = tls;
     const connection = client.connection as unknown as Internals['connection'];
     const upgrade = connection.upgradeToSSL.bind(connection);
     // It takes the host for the server name, over the one that is set.
@@ -55,26 +64,31 @@ function createClient(options: ConnectOptions): pg.Client {
   return client;
 }
 
-function toClientConfig(options: ConnectOptions): pg.ClientConfig {
-  const { password } = options;
+/** It has served, and whoever prints the client shall not find it. */
+function forgetPassword(client: pg.Client): void {
+  const holders: { password?: unknown }[] = [client, (client as unknown as Internals).connectionParameters];
+  for (const holder of holders) holder.password = undefined;
+}
+
+function isRefusedPassword(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === INVALID_PASSWORD || code === INVALID_AUTHORIZATION;
+}
+
+function toClientConfig(options: ConnectOptions, ssl: false | TlsOptions): pg.ClientConfig {
+  const { host, port, user, password } = options;
   return {
-    host: options.host,
-    port: options.port,
+    host,
+    port,
+    user,
     database: options.database,
-    user: options.user,
     // A function keeps `pg` from looking into PGPASSWORD and ~/.pgpass: the settings are the only source.
-    password: typeof password === 'function' ? password : () => password ?? '',
-    ssl: toTls(options.ssl),
+    password: typeof password === 'function' ? () => password({ host, port, user }) : () => password ?? '',
+    ssl,
     sslnegotiation: 'postgres',
     application_name: options.applicationName,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_DELAY_MS,
     ...(options.statementTimeoutMs && { statement_timeout: options.statementTimeoutMs }),
   };
-}
-
-/** A copy, since `pg` hides the key of what it gets, for whoever looks at it next. */
-function toTls(ssl: ConnectOptions['ssl']): ConnectOptions['ssl'] {
-  if (typeof ssl === 'boolean') return ssl;
-  return 'key' in ssl ? { ...ssl, key: ssl.key } : { ...ssl };
 }

@@ -8,7 +8,6 @@ const positive =
   "expected a duration above zero like '500ms' or '2s', or a number of seconds (24 days at most)";
 const orZero = positive.replace(' above zero', '');
 const port = 'expected a port from 1 to 65535';
-const pem = 'expected the PEM text itself; ${file:/its/path} reads it from a file';
 
 describe('one fault, its path, and what was expected', () => {
   test.each<[string, unknown, string]>([
@@ -59,7 +58,7 @@ describe('one fault, its path, and what was expected', () => {
     [
       'a key of Object',
       within({ constructor: 1 }),
-      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, connection_pool, health_check, routing, consistency, session, failover, startup, shutdown, monitor, failover_strategy, health_check_timeout, health_check_interval)',
+      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, ssl, connection_pool, health_check, routing, consistency, session, failover, startup, shutdown, monitor, failover_strategy, health_check_timeout, health_check_interval)',
     ],
     [
       'both spellings',
@@ -108,7 +107,7 @@ describe('one fault, its path, and what was expected', () => {
     [
       'an address of Patroni without its scheme',
       within({ failover: { patroni: { urls: ['db1:8008'] } } }),
-      `failover.patroni.urls[0]: found "db1:8008", expected a URL like 'http://db1:8008'`,
+      `failover.patroni.urls[0]: found "db1:8008", expected a URL like 'http://db1:8008', without an account`,
     ],
     [
       "Patroni's password without its user",
@@ -179,7 +178,7 @@ describe('one fault, its path, and what was expected', () => {
     [
       'the path of a certificate',
       withNode({ ssl: { ca: '/etc/ca.pem' } }),
-      `masters[0].ssl.ca: found "/etc/ca.pem", ${pem}`,
+      `masters[0].ssl.ca: found "/etc/ca.pem", expected the PEM text itself; a path goes into ca_file`,
     ],
 
     [
@@ -395,6 +394,10 @@ describe('no message shows a secret', () => {
     ['a URL as the host', withNode({ host: `postgres://app:${secret}@db1` })],
     ['a URL with a variable, as the host', withNode({ host: `postgres://app:${secret}@\${SECRET}` })],
     ['a URL as a section', within({ monitor: `postgres://app:${secret}@db1` })],
+    [
+      'a URL of Patroni with an account',
+      within({ failover: { patroni: { urls: [`http://app:${secret}@db1`] } } }),
+    ],
     ['a broken ${', withNode({ password: `\${${secret}` })],
     ['an odd ${}', withNode({ password: `\${${secret}?}` })],
     ['an encrypted value', withNode({ password: `\${enc:${secret}}` })],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type ClusterConfig, type ClusterOptions, loadSettings } from '../../lib/config/index.js';
+import { revealed } from './revealed.js';
 
 const master = { host: 'db1', user: 'app', password: 'secret', database: 'shop' };
 const cluster: ClusterConfig = { masters: [master], replicas: [{ host: 'db2' }] };
@@ -12,7 +13,7 @@ test("the original's file loads unchanged", () => {
     primary: { user: 'app_user', password: 'secret' },
     replica: { user: 'app_ro_user', password: 'secret' },
   };
-  expect(settings.nodes).toEqual(
+  expect(revealed(settings.nodes)).toEqual(
     [5432, 5433, 5434].map((port) => ({
       name: `127.0.0.1:${port}`,
       host: '127.0.0.1',
@@ -35,7 +36,7 @@ test('what is not given has a default', () => {
     ssl: false,
     weight: 1,
   };
-  expect(loadSettings(cluster)).toEqual({
+  expect(revealed(loadSettings(cluster))).toEqual({
     source: 'the given options',
     nodes: [
       { ...node, name: 'db1:5432', host: 'db1', configuredRole: 'primary' },
@@ -73,7 +74,7 @@ test('what is not given has a default', () => {
       maxDataLossBytes: 16 * 1024 ** 2,
       withoutQuorum: false,
       maxWaitingCalls: 1_000,
-      patroni: { urls: [], ssl: {}, timeoutMs: 2_000 },
+      patroni: { urls: [], ssl: { mode: 'verify-full' }, timeoutMs: 2_000 },
     },
     startup: { attempts: 3, delayMs: 1_000 },
     shutdown: { drainTimeoutMs: 25_000 },
@@ -82,7 +83,7 @@ test('what is not given has a default', () => {
 
 test('either spelling is read, at every level', () => {
   const spelled = (snake: ClusterConfig, camel: ClusterConfig) =>
-    expect(loadSettings(snake)).toEqual(loadSettings(camel));
+    expect(revealed(loadSettings(snake))).toEqual(revealed(loadSettings(camel)));
   spelled(
     { ...cluster, connection_pool: { min_connections: 2, application_name: 'shop' } },
     { ...cluster, connectionPool: { minConnections: 2, applicationName: 'shop' } },
@@ -160,7 +161,8 @@ describe('options go over the configuration', () => {
 describe('accounts follow the role', () => {
   const app = { user: 'app', password: 'secret' };
   const reader = { user: 'reader', password: 'readers' };
-  const accountsOf = (config: ClusterConfig) => loadSettings(config).nodes.map(({ accounts }) => accounts);
+  const accountsOf = (config: ClusterConfig) =>
+    loadSettings(config).nodes.map(({ accounts: { primary, replica } }) => revealed({ primary, replica }));
 
   test("each list's first account serves its role on the nodes of the other list", () => {
     const second = { user: 'other', password: 'others' };
@@ -193,30 +195,30 @@ describe('accounts follow the role', () => {
     ['only a password', { password: 'new' }, { user: 'app', password: 'new' }],
     ['the same user again', { user: 'app' }, app],
   ])('a replica with %s', (_, given, replica) => {
-    expect(accountsOf({ masters: [master], replicas: [{ host: 'db2', ...given }] })[1]?.replica).toEqual(
+    expect(accountsOf({ masters: [master], replicas: [{ host: 'db2', ...given }] })[1]).toEqual({
+      primary: app,
       replica,
-    );
+    });
   });
 
   test('a password may be a function', () => {
     const password = async () => Promise.resolve('token');
-    const config: ClusterConfig = { masters: [{ ...master, password }] };
-    expect(accountsOf(config)).toEqual([
-      { primary: { user: 'app', password }, replica: { user: 'app', password } },
-    ]);
+    const [node] = loadSettings({ masters: [{ ...master, password }] }).nodes;
+    expect(node?.accounts).toEqual({
+      primary: { user: 'app', password },
+      replica: { user: 'app', password },
+    });
   });
 });
 
 test('a node carries what is its own', () => {
-  const checkServerIdentity = () => undefined;
-  const ca = Buffer.from('authority');
   const config: ClusterConfig = {
-    masters: [{ ...master, name: 'one', zone: 'a', weight: 2.5, ssl: { ca, checkServerIdentity } }],
+    masters: [{ ...master, name: 'one', zone: 'a', weight: 2.5, ssl: { mode: 'verify-ca' } }],
     replicas: [{ host: '::1', database: 'copy', ssl: true }],
   };
   expect(loadSettings(config).nodes).toMatchObject([
-    { name: 'one', zone: 'a', weight: 2.5, ssl: { ca, checkServerIdentity } },
-    { name: '[::1]:5432', database: 'copy', ssl: true },
+    { name: 'one', zone: 'a', weight: 2.5, ssl: { mode: 'verify-ca' } },
+    { name: '[::1]:5432', database: 'copy', ssl: { mode: 'verify-full' } },
   ]);
 });
 
@@ -228,7 +230,7 @@ test.each([
   ],
   [{ database: 'postgres' }, { database: 'postgres' }],
 ])('the monitor %j', (monitor, expected) => {
-  expect(loadSettings({ ...cluster, monitor }).monitor).toEqual(expected);
+  expect(revealed(loadSettings({ ...cluster, monitor }).monitor)).toEqual(expected);
 });
 
 test('text from the environment becomes what the setting needs', () => {
@@ -248,7 +250,7 @@ test('text from the environment becomes what the setting needs', () => {
     routing: { maxLagBytes: '${LAG}', balance: '${BALANCE}', zone: '${ZONE}' },
   };
   expect(loadSettings(config, {}, environment)).toMatchObject({
-    nodes: [{ port: 6432, weight: 0.5, ssl: true }],
+    nodes: [{ port: 6432, weight: 0.5, ssl: { mode: 'verify-full' } }],
     pool: { maxConnections: 20, idleTimeoutMs: 90_000 },
     routing: { maxLagBytes: 1_048_576, balance: 'random', zone: 'eu-1a' },
   });

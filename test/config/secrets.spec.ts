@@ -5,6 +5,7 @@ import { encryptSecret } from 'nestjs-pg-mcp';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadSettings } from '../../lib/config/index.js';
 import { faultsOf } from './faults-of.js';
+import { revealed } from './revealed.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pg-mcp-secrets-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -17,8 +18,9 @@ const SECRET = 'p@ss/w:rd% ünd 🔑';
 const sealed = encryptSecret(SECRET, KEY);
 
 const configured = (password: string) => ({ masters: [{ host: 'a', user: 'b', database: 'c', password }] });
+const passwordOf = (account: unknown) => (revealed(account) as { password?: unknown }).password;
 const passwordFrom = (password: string, environment: Record<string, string>) =>
-  loadSettings(configured(password), {}, environment).nodes[0]?.accounts.primary.password;
+  passwordOf(loadSettings(configured(password), {}, environment).nodes[0]?.accounts.primary);
 
 describe('an encrypted value', () => {
   test('is read with the key of the environment, or of a file', () => {
@@ -29,15 +31,15 @@ describe('an encrypted value', () => {
 
   test('stands anywhere: beside other text, in a URL, in the options, more than once', () => {
     const url = `postgres://app:${sealed}@db1/shop`;
-    const patroni = { password: `<${sealed}>`, user: 'admin' };
+    const patroni = { password: `<${encryptSecret('another', KEY)}>`, user: 'admin' };
     const settings = loadSettings(
       { masters: [url], replicas: [{ host: 'db2', password: sealed }] },
       { failover: { patroni } },
       environment,
     );
-    expect(settings.nodes.map(({ accounts }) => accounts.replica.password)).toEqual([SECRET, SECRET]);
-    expect(settings.nodes.map(({ accounts }) => accounts.primary.password)).toEqual([SECRET, SECRET]);
-    expect(settings.failover.patroni.account?.password).toBe(`<${SECRET}>`);
+    expect(settings.nodes.map(({ accounts }) => passwordOf(accounts.replica))).toEqual([SECRET, SECRET]);
+    expect(settings.nodes.map(({ accounts }) => passwordOf(accounts.primary))).toEqual([SECRET, SECRET]);
+    expect(passwordOf(settings.failover.patroni.account)).toBe('<another>');
   });
 
   test('may be empty or long, and is another text each time', () => {

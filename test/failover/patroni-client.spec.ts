@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
+import { Tls } from '../../lib/config/tls.js';
 import type { PatroniSettings } from '../../lib/config/settings.js';
 import { PatroniClient } from '../../lib/failover/patroni-client.js';
 import { freePort } from '../../lib/testing/free-port.js';
@@ -54,7 +55,7 @@ const answer = (body: string, status = '200 OK') =>
 
 function clientOf(hosts: readonly string[], settings: Partial<PatroniSettings> = {}): PatroniClient {
   const urls = hosts.map((host) => `http://${host}`);
-  return new PatroniClient({ urls, ssl: {}, timeoutMs: 200, ...settings }, systemClock);
+  return new PatroniClient({ urls, ssl: new Tls(), timeoutMs: 200, ...settings }, systemClock);
 }
 
 const leaderAt = (host: string) => ({

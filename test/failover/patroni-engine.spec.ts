@@ -4,6 +4,7 @@ import type { FailoverEvent } from 'nestjs-pg-mcp';
 import { FakeDriver } from 'nestjs-pg-mcp/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
+import { Tls } from '../../lib/config/tls.js';
 import type { ClusterSettings } from '../../lib/config/settings.js';
 import { Journal } from '../../lib/failover/journal.js';
 import { PatroniEngine } from '../../lib/failover/patroni.js';
@@ -65,7 +66,7 @@ class World {
         retryDelayMs: 10,
         maxRetryAttempts: 3,
         maxDataLossBytes: 16,
-        patroni: { urls: [this.#url('a')], ssl: {}, timeoutMs: 1_000 },
+        patroni: { urls: [this.#url('a')], ssl: new Tls(), timeoutMs: 1_000 },
       },
     } as unknown as ClusterSettings;
     const driver = new FakeDriver();

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { PgCluster } from 'nestjs-pg-mcp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
+import { Tls } from '../../lib/config/tls.js';
 import { PatroniClient } from '../../lib/failover/patroni-client.js';
 import { freePort } from '../../lib/testing/free-port.js';
 import { PatroniCluster, whyNoPatroni } from '../support/patroni.js';
@@ -181,7 +182,10 @@ describe.skipIf(reason !== undefined)('a real Patroni', { timeout: 150_000 }, ()
       await client.cluster(NEVER);
       expect(performance.now() - start).toBeLessThan(450);
 
-      const distrustful = new PatroniClient({ ...access(), urls, ssl: {}, timeoutMs: 500 }, systemClock);
+      const distrustful = new PatroniClient(
+        { ...access(), urls, ssl: new Tls(), timeoutMs: 500 },
+        systemClock,
+      );
       await expect(distrustful.cluster(NEVER)).rejects.toThrow(
         /: connect ECONNREFUSED .*: no auth header received \(HTTP 401\); .*: no answer within 500 ms; .*self-signed certificate/,
       );
@@ -239,7 +243,7 @@ describe.skipIf(reason !== undefined)('a real Patroni', { timeout: 150_000 }, ()
 
   function access() {
     const { urls, user, password, ssl } = servers.access;
-    return { urls, account: { user, password }, ssl };
+    return { urls, account: { user, password: () => password }, ssl: new Tls(ssl) };
   }
 });
 

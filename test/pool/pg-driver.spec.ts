@@ -4,9 +4,11 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, TLSSocket } from 'node:tls';
+import { inspect } from 'node:util';
 import { ManualClock } from 'nestjs-pg-mcp/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
+import { Tls } from '../../lib/config/tls.js';
 import { ConnectionLostError } from '../../lib/errors.js';
 import type { ConnectOptions, DriverConnection } from '../../lib/pool/driver.js';
 import { pgDriver } from '../../lib/pool/pg-driver.js';
@@ -130,7 +132,7 @@ describe('connecting', () => {
     ['a port where nobody listens', { port: 1 }, { code: 'ECONNREFUSED' }],
     [
       'TLS, which the server has not',
-      { ssl: true },
+      { ssl: new Tls() },
       { message: 'The server does not support SSL connections' },
     ],
   ])('with %s is refused with the cause as it was given', async (_, changes, error) => {
@@ -156,8 +158,9 @@ describe('the password function', () => {
   ])('may answer %s, and is called for each connection', async (_, make) => {
     const password = vi.fn(make());
     await open({ password });
-    await open({ password });
+    const { client } = await open({ password });
     expect(password).toHaveBeenCalledTimes(2);
+    expect(inspect(client, { depth: Infinity, showHidden: true })).not.toContain(options.password);
   });
 
   test.each<[string, () => unknown, RegExp]>([
@@ -173,6 +176,16 @@ describe('the password function', () => {
     ['gives nothing', () => undefined, /must be a string/],
   ])('that %s refuses the connection', async (_, password, message) => {
     await expect(open({ password: password as () => string })).rejects.toThrow(message);
+  });
+
+  test('that gave a password which the server refuses is told so, and of nothing else', async () => {
+    const of = (password: string) => Object.assign(() => password, { forget: vi.fn() });
+    const [right, wrong] = [of(options.password as string), of('wrong')];
+    await expect(open({ password: wrong })).rejects.toMatchObject({ code: '28P01' });
+    expect(wrong.forget).toHaveBeenCalledTimes(1);
+    await expect(open({ password: right, database: 'nowhere' })).rejects.toMatchObject({ code: '3D000' });
+    await open({ password: right });
+    expect(right.forget).not.toHaveBeenCalled();
   });
 
   test('that takes too long is not waited for, and what it says then is not heard', async () => {
@@ -284,7 +297,7 @@ describe('TLS', () => {
 
   test('reaches the server with the ca and the server name that are set, by address', async () => {
     await using server = await tlsServer();
-    const connection = await open({ port: server.port, ssl: { ca, servername: 'db.example' } });
+    const connection = await open({ port: server.port, ssl: new Tls({ ca, servername: 'db.example' }) });
     expect(await valueOf(connection, 'SELECT 1 AS value')).toBe(1);
     connection.destroy();
     await until(() => server.sockets.size === 0, soon('the socket to go'));
@@ -295,7 +308,7 @@ describe('TLS', () => {
     const connection = await open({
       host: 'localhost',
       port: server.port,
-      ssl: { ca, servername: 'db.example' },
+      ssl: new Tls({ ca, servername: 'db.example' }),
     });
     expect(await valueOf(connection, 'SELECT 1 AS value')).toBe(1);
     expect(server.names).toEqual(['db.example']);
@@ -303,34 +316,26 @@ describe('TLS', () => {
     await until(() => server.sockets.size === 0, soon('the socket to go'));
   });
 
-  test.each<[string, ConnectOptions['ssl'] | 'with ca', RegExp]>([
-    ['a certificate nobody vouches for', true, /self-signed certificate/],
-    ['another name than the certificate has', 'with ca', /does not match certificate/],
+  test.each<[string, () => Tls, RegExp]>([
+    ['a certificate nobody vouches for', () => new Tls(), /self-signed certificate/],
+    ['another name than the certificate has', () => new Tls({ ca }), /does not match certificate/],
   ])('refuses %s', async (_, ssl, message) => {
     await using server = await tlsServer();
-    await expect(open({ port: server.port, ssl: ssl === 'with ca' ? { ca } : ssl })).rejects.toThrow(message);
+    await expect(open({ port: server.port, ssl: ssl() })).rejects.toThrow(message);
     await until(() => server.sockets.size === 0, soon('the socket to go'));
   });
 
   test('takes any certificate where that is asked for', async () => {
     await using server = await tlsServer();
-    const connection = await open({ port: server.port, ssl: { rejectUnauthorized: false } });
+    const connection = await open({ port: server.port, ssl: new Tls({ rejectUnauthorized: false }) });
     expect(await valueOf(connection, 'SELECT 1 AS value')).toBe(1);
     await connection.end();
-  });
-
-  test('leaves the settings as they are, however they are frozen', async () => {
-    await using server = await tlsServer();
-    const key = readFileSync(join(folder, 'key.pem'), 'utf8');
-    const ssl = Object.freeze({ rejectUnauthorized: false, key, cert: ca });
-    for (let times = 0; times < 2; times++) await open({ port: server.port, ssl });
-    expect(Object.keys(ssl)).toEqual(['rejectUnauthorized', 'key', 'cert']);
   });
 
   test('handshake that hangs ends at the timeout', async () => {
     await using stuck = await serve((socket) => void socket.once('data', () => socket.write('S')));
     const clock = new ManualClock();
-    const connecting = pgDriver.connect({ ...options, port: stuck.port, ssl: true }, clock);
+    const connecting = pgDriver.connect({ ...options, port: stuck.port, ssl: new Tls() }, clock);
     const outcome = expect(connecting).rejects.toThrow('no connection within');
     await until(() => [...stuck.sockets][0]?.bytesWritten === 1, soon('the handshake to begin'));
     await clock.advance(5_000);

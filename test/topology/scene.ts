@@ -7,7 +7,7 @@ export const SYSTEM = '7000000000000000001';
 export const LIMITS: FoldLimits = { maxLagMs: 10_000, maxLagBytes: 1_000, maxRetryAttempts: 3 };
 
 export function nodeSettings(name: string, configuredRole: Role = 'replica'): NodeSettings {
-  const account = { user: 'app', password: 'secret' };
+  const account = { user: 'app', password: () => 'secret' };
   return {
     name,
     host: name,
