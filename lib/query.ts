@@ -19,6 +19,8 @@ export interface Statement {
   readonly queryMode?: 'extended';
   /** For this call, where nothing holds it to a connection; the scope's or the cluster's unless given. */
   readonly consistency?: Consistency;
+  /** @internal What the client that asks has SET before, as a text: it holds wherever the statement runs. */
+  readonly settings?: string;
   readonly types?: { getTypeParser(oid: number, format?: string): (value: never) => unknown };
 }
 

@@ -1,6 +1,7 @@
 import type { QueryResult, Statement } from '../query.js';
+import { settingsIn } from '../routing/statement/client-settings.js';
 import type { StatementClass } from '../routing/statement/statement-class.js';
-import type { BoundCalls, ClientCalls } from '../session/client-calls.js';
+import type { BoundCalls, ClientCalls, Legacy } from '../session/client-calls.js';
 import type { Lease } from '../session/lease.js';
 import type { Scope } from '../session/scope.js';
 import type { UnitOfWork } from '../session/unit-of-work.js';
@@ -15,6 +16,8 @@ export interface ClientCallsParts {
   readonly scope: () => Scope;
   readonly pin: () => Pin;
   readonly query: (statement: Statement) => Promise<QueryResult>;
+  /** Whether what nothing decorates may read from replicas. */
+  readonly readsFromReplicas: () => boolean;
   /** A connection to have alone until `release`. */
   readonly lease: (target: 'primary' | 'replica') => Promise<Lease>;
 }
@@ -36,12 +39,20 @@ export class LateCalls implements ClientCalls {
     return this.#parts.query(statement);
   }
 
-  mustBind(text: string): boolean {
+  legacyOf(text: string): Legacy {
     const found = this.#parts.classes.classify(text);
-    const { transaction } = this.#parts.scope();
+    if (found.kind === 'session' && found.reason === 'setting' && settingsIn(text) !== undefined)
+      return 'settings';
     // What joins a transaction has its connection there; but a transaction in it is a block.
-    if (transaction) return isBegin(found);
-    return found.kind === 'session' || (found.kind === 'primary' && mayWrite(found));
+    if (this.#parts.scope().transaction) return isBegin(found) ? 'transaction' : 'nothing';
+    if (found.kind === 'session')
+      return ['transaction-control', 'lock'].includes(found.reason) ? 'transaction' : 'session';
+    if (found.kind === 'read' || !mayWrite(found)) return 'nothing';
+    return found.reason === 'advisory-lock' ? 'session' : 'data';
+  }
+
+  settingsIn(text: string): string {
+    return settingsIn(text) ?? '';
   }
 
   isOfSession(text: string): boolean {
@@ -53,17 +64,60 @@ export class LateCalls implements ClientCalls {
   }
 
   async bind(text: string): Promise<BoundCalls> {
-    const { classes, scope, pin, pinned, lease } = this.#parts;
+    const { classes, scope, pin, pinned, lease, readsFromReplicas } = this.#parts;
     const { transaction, route } = scope();
-    if (transaction) return new Block(transaction.nest(), { pin: pin(), pinned, classes });
-    const reads = READ_ONLY.test(text) && !SERIALIZABLE.test(text) && isBegin(classes.classify(text));
-    const held = await lease(route ?? (reads ? 'replica' : 'primary'));
-    return {
-      isOver: false,
-      takeClient: () => held.client,
-      query: (statement) => held.query(statement),
-      release: () => held.release(),
-    };
+    const found = classes.classify(text);
+    if (transaction && isBegin(found)) return new Block(transaction.nest(), { pin: pin(), pinned, classes });
+    const isRead =
+      found.kind === 'read' || (isBegin(found) && READ_ONLY.test(text) && !SERIALIZABLE.test(text));
+    const isForReads = route === undefined && isRead && readsFromReplicas();
+    const held = await lease(route ?? (isForReads ? 'replica' : 'primary'));
+    return new Leased(held, classes, isForReads);
+  }
+}
+
+/** A connection until its release. */
+class Leased implements BoundCalls {
+  readonly #lease: Lease;
+  readonly #classes: StatementClasses;
+  #isOver = false;
+
+  constructor(
+    lease: Lease,
+    classes: StatementClasses,
+    readonly isForReads: boolean,
+  ) {
+    this.#lease = lease;
+    this.#classes = classes;
+  }
+
+  get state(): BoundCalls['state'] {
+    return this.#isOver ? 'over' : this.#lease.connection.state;
+  }
+
+  get client(): unknown {
+    return this.#lease.connection.client;
+  }
+
+  async takeClient(): Promise<unknown> {
+    return this.#lease.client;
+  }
+
+  async query(statement: Statement): Promise<QueryResult> {
+    const found = this.#classes.classify(statement.text);
+    const end = endIn(found);
+    // The server has rolled back, and whoever asks for it need not be told of the loss once more.
+    const isRolledBack = end === 'ROLLBACK' && this.state === 'lost';
+    try {
+      return isRolledBack ? told('ROLLBACK') : await this.#lease.query(statement);
+    } finally {
+      // BEGIN is somebody else's, who has the client now.
+      if ((end !== undefined || isBegin(found)) && this.state === 'lost') this.#isOver = true;
+    }
+  }
+
+  release(): Promise<void> {
+    return this.#lease.release();
   }
 }
 
@@ -75,6 +129,8 @@ interface BlockParts {
 
 /** BEGIN within `transaction()`: a savepoint, which COMMIT and ROLLBACK end. */
 class Block implements BoundCalls {
+  readonly isForReads = false;
+  readonly client = undefined;
   readonly #unit: UnitOfWork;
   readonly #parts: BlockParts;
   #isOver = false;
@@ -84,32 +140,28 @@ class Block implements BoundCalls {
     this.#parts = parts;
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
+  get state(): BoundCalls['state'] {
+    return this.#isOver ? 'over' : 'transaction';
   }
 
-  takeClient(): never {
-    throw new TypeError(
-      'a cursor or stream does not run in a transaction within transaction(): leave out BEGIN',
-    );
+  async takeClient(): Promise<unknown> {
+    const located = await this.#unit.locate();
+    located.taint();
+    return located.client;
   }
 
   async query(statement: Statement): Promise<QueryResult> {
     const { classes, pinned, pin } = this.#parts;
     const found = classes.classify(statement.text);
-    const control =
-      found.kind === 'session' && found.reason === 'transaction-control' ? found.detail : undefined;
-    if (control === undefined) return pinned.query(this.#unit, statement, pin);
-    if (BEGINS.test(control)) return told('BEGIN');
-    // Savepoints of its own, which end with it.
-    if (!ENDS.test(control) || /\bto\b/i.test(statement.text)) return this.#unit.query(statement);
-    this.#isOver = true;
-    if (control !== 'COMMIT') {
-      await this.#unit.fail();
-      return told('ROLLBACK');
+    if (isBegin(found)) return told('BEGIN');
+    const end = endIn(found);
+    if (end === undefined) {
+      // Savepoints of its own end with it.
+      return isControl(found) ? this.#unit.query(statement) : pinned.query(this.#unit, statement, pin);
     }
-    await this.#unit.complete();
-    return told('COMMIT');
+    this.#isOver = true;
+    await (end === 'COMMIT' ? this.#unit.complete() : this.#unit.fail());
+    return told(end === 'COMMIT' ? 'COMMIT' : 'ROLLBACK');
   }
 
   async release(): Promise<void> {
@@ -119,8 +171,17 @@ class Block implements BoundCalls {
   }
 }
 
+function isControl(found: StatementClass): found is Extract<StatementClass, { kind: 'session' }> {
+  return found.kind === 'session' && found.reason === 'transaction-control';
+}
+
 function isBegin(found: StatementClass): boolean {
-  return found.kind === 'session' && found.reason === 'transaction-control' && BEGINS.test(found.detail);
+  return isControl(found) && BEGINS.test(found.detail);
+}
+
+/** COMMIT, ROLLBACK or PREPARE TRANSACTION; a savepoint goes on. */
+function endIn(found: StatementClass): string | undefined {
+  return isControl(found) && ENDS.test(found.detail) ? found.detail : undefined;
 }
 
 function told(command: string): QueryResult {

@@ -37,8 +37,10 @@ export class Leases {
     return new Lease({
       node,
       role,
+      connection: located,
       query: (statement) => pinned.query(this.#blockWithin(transaction) ?? transaction, statement, pin),
       takeClient: () => {
+        located.dropSettings();
         located.taint();
         if (role === 'primary')
           for (const session of pin.sessions) pin.deeds?.writesFor(session, () => clock.now());
@@ -57,6 +59,12 @@ export class Leases {
     return new Lease({
       node,
       role,
+      connection: {
+        client,
+        get state() {
+          return held.hasEnded ? ('lost' as const) : borrowed.state;
+        },
+      },
       query: (statement) => {
         const block = this.#blockWithin(held);
         const { session, deeds } = this.#parts.caller();
@@ -72,6 +80,7 @@ export class Leases {
           for (const session of pin.sessions) this.#writesUnseen(session, held);
         isClientTaken = true;
         // What is done with it is not seen, and may be left behind.
+        borrowed.dropSettings();
         borrowed.taint();
         return client;
       },

@@ -55,6 +55,7 @@ export class LongRun implements LongConnection {
   get client(): unknown {
     const { on } = this.#parts;
     if (!('client' in on)) throw new Error('a call that takes turns has no connection to itself');
+    on.dropSettings();
     return on.client;
   }
 

@@ -42,6 +42,16 @@ export class PoolConnection implements Borrowed {
     return this.#connection.driver.client;
   }
 
+  get state(): Borrowed['state'] {
+    const { isLost, transactionStatus } = this.#connection.driver;
+    if (isLost) return 'lost';
+    return transactionStatus === 'I' ? 'idle' : 'transaction';
+  }
+
+  dropSettings(): void {
+    this.#connection.dropSettings();
+  }
+
   query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
     const result = this.#connection.query<R>(statement);
     return this.#tally.observers.size === 0 ? result : this.#observe(result);

@@ -76,6 +76,7 @@ export class ScopedCalls {
       scope: () => this.#scope,
       pin: () => this.#pinOf(this.#scope),
       query: (statement) => this.query(statement),
+      readsFromReplicas: () => parts.demands.readsFromReplicas,
       lease: (target) => this.lease(target, false),
     });
   }
@@ -87,7 +88,7 @@ export class ScopedCalls {
     const { dispatcher, demands, classes, texts } = this.#parts;
     const found = classes.classify(statement.text);
     const demand = demands.ofStatement(scope, this.#sessionOf(scope), statement, found);
-    const mayShare = found.kind === 'read' && found.isQuery === true;
+    const mayShare = found.kind === 'read' && found.isQuery === true && statement.settings === undefined;
     const running = dispatcher.query<R>(demand, statement, mayShare ? texts.of(statement.text) : undefined);
     return found.changesCatalog ? tellEnd(classes, found, running) : running;
   }

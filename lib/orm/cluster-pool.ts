@@ -2,7 +2,8 @@ import { AsyncResource } from 'node:async_hooks';
 import pg from 'pg';
 import { toStatement, type QueryResult, type Statement } from '../query.js';
 import type { ClientCalls } from '../session/client-calls.js';
-import { isSubmittable, LateClient, later, type Callback, type QueryConfig } from './late-client.js';
+import { LateClient, later, type Callback, type LateClientOptions, type QueryConfig } from './late-client.js';
+import { isSubmittable } from './submittable.js';
 
 export interface ClusterPoolOptions extends pg.PoolConfig {
   /** The most clients that are out at a time; others wait. Within a transaction nobody does: who holds one may wait for it. */
@@ -21,6 +22,17 @@ interface Internals {
   readonly ending: boolean;
 }
 
+/** It keeps the connection that it was bound to until it is released. */
+class PooledClient extends LateClient {
+  protected bindsBy(): boolean {
+    return true;
+  }
+
+  protected isDoneWith(): boolean {
+    return false;
+  }
+}
+
 /**
  * A `pg.Pool` over a cluster: what an ORM does with it goes to replicas and primary as calls of the cluster do. Its
  * clients are light, and have a connection only while they need one; `end()` ends the face, not the cluster.
@@ -31,9 +43,9 @@ export class ClusterPool extends pg.Pool {
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(calls: ClientCalls, options: ClusterPoolOptions) {
-    class Client extends LateClient {
-      constructor() {
-        super(calls);
+    class Client extends PooledClient {
+      constructor(given: LateClientOptions) {
+        super(calls, given);
       }
     }
     super({
@@ -82,6 +94,7 @@ export class ClusterPool extends pg.Pool {
       return false;
     const text = typeof config === 'string' ? config : config?.text;
     if (typeof text === 'string' && this.calls.isOfSession(text)) return false;
+    if (this.options.types) return false;
     // One is our own.
     return (
       this.listenerCount('connect') + this.listenerCount('acquire') === 0 &&

@@ -2,43 +2,54 @@ import { EventEmitter } from 'node:events';
 import pg from 'pg';
 import { toStatement, type QueryResult, type Statement } from '../query.js';
 import type { BoundCalls, ClientCalls } from '../session/client-calls.js';
+import { ClientSettings } from './client-settings.js';
+import { failSubmitted, isSubmittable, untilDrained, type Submittable } from './submittable.js';
 
 export type Callback<T> = (error: Error | undefined | null, result?: T) => void;
 
-/** What submits itself to a client: a cursor, a stream, a `pg.Query`. */
-export interface Submittable {
-  submit(connection: unknown): unknown;
-  text?: string;
-  cursor?: { readonly text?: string };
-  callback?: Callback<unknown>;
-}
-
 export type QueryConfig = string | Statement | Submittable;
 
+export interface LateClientOptions {
+  /** By which its results are read, unless a statement brings its own. */
+  readonly types?: pg.CustomTypesConfig | undefined;
+}
+
 /** Of the bound connection's client: who listens to the late one hears them. */
-const FORWARDED = ['notification', 'notice'] as const;
+const FORWARDED: readonly (string | symbol)[] = ['notification', 'notice', 'error'];
 
 /**
- * A client as `pg.Client` is one, without a connection until a statement needs one that others may build on: BEGIN, a
- * write, a SET. Until then each statement goes where it may, and from then on all go there, until it is released.
+ * A client as `pg.Client` is one, without a connection until a statement needs one that others may build on. Until
+ * then each statement goes where it may, and from then on all go there. What it SETs holds wherever they run.
  */
-export class LateClient extends EventEmitter {
+export abstract class LateClient extends EventEmitter {
   readonly #calls: ClientCalls;
-  readonly #types = new pg.TypeOverrides();
-  #hasOwnTypes = false;
+  readonly #types: pg.TypeOverrides;
+  readonly #settings = new ClientSettings();
+  #hasOwnTypes: boolean;
   #bound: BoundCalls | undefined;
   /** Statements run one after the other, as on any client. */
   #tail: Promise<unknown> = Promise.resolve();
   #pending = 0;
-  #stopForwarding = () => {};
-  /** What `pg.Pool` looks at. */
+  readonly #forwarded = new Map<string | symbol, (payload: unknown) => void>();
+  #giveUpSubmitted = () => {};
+  /** What `pg.Pool` and Sequelize look at. */
   _queryable = true;
   _ending = false;
 
-  constructor(calls: ClientCalls) {
+  constructor(calls: ClientCalls, { types }: LateClientOptions = {}) {
     super();
     this.#calls = calls;
+    this.#types = new pg.TypeOverrides(types);
+    this.#hasOwnTypes = types !== undefined;
+    this.on('newListener', (event) => {
+      if (FORWARDED.includes(event)) this.#forward(event);
+    });
   }
+
+  /** Whether a statement that leaves something behind in its connection binds the client to that. */
+  protected abstract bindsBy(left: 'data' | 'transaction' | 'session'): boolean;
+  /** Whether the connection can go, now that no transaction is open on it. */
+  protected abstract isDoneWith(bound: BoundCalls): boolean;
 
   connect(callback?: Callback<this>): Promise<this> | undefined {
     if (!callback) return Promise.resolve(this);
@@ -59,11 +70,10 @@ export class LateClient extends EventEmitter {
       this.#submit(config);
       return config;
     }
-    const run = () => {
+    const running = this.#inTurn(() => {
       const given = toStatement(config, typeof values === 'function' ? undefined : values);
       return this.#run(this.#hasOwnTypes && !given.types ? { ...given, types: this } : given);
-    };
-    const running = this.#inTurn(run);
+    });
     const inConfig = (config as { callback?: Callback<QueryResult> }).callback ?? told;
     if (!inConfig) return running;
     running.then(
@@ -73,32 +83,35 @@ export class LateClient extends EventEmitter {
     return undefined;
   }
 
-  /** Gives back what it is bound to, behind the statements of its user that still wait. The next one decides anew. */
+  /** Gives back what it is bound to, behind the statements of its user that still wait, and forgets what that SET. */
   unbind(): void {
-    if (!this.#bound && this.#pending === 0) return;
+    this.#giveUpSubmitted();
+    this.#stopForwarding();
+    if (this.#pending === 0 && !this.#bound) {
+      this.#settings.clear();
+      return;
+    }
     const giveBack = async () => {
-      const bound = this.#bound;
-      this.#bound = undefined;
-      this.#stopForwarding();
-      await bound?.release();
+      this.#settings.clear();
+      await this.#letGo();
     };
     // It is nobody's to wait for.
     void this.#inTurn(giveBack).catch(() => {});
   }
 
   end(callback?: Callback<void>): Promise<void> | undefined {
+    this.unbind();
     this._ending = true;
     this._queryable = false;
-    this.unbind();
     if (callback) this.once('end', () => callback(undefined));
     const over = this.#tail.then(() => void this.emit('end'));
     return callback ? undefined : over;
   }
 
+  /** Of the server process it is bound to on the primary; a read's is nobody's to cancel. */
   get processID(): number | null {
-    const client =
-      this.#bound?.isOver === false ? (this.#bound.takeClient() as { processID?: number }) : undefined;
-    return client?.processID ?? null;
+    const { client, isForReads } = this.#bound ?? {};
+    return isForReads === false ? ((client as { processID?: number } | undefined)?.processID ?? null) : null;
   }
 
   getTypeParser(...args: Parameters<pg.TypeOverrides['getTypeParser']>) {
@@ -124,45 +137,84 @@ export class LateClient extends EventEmitter {
   unref(): void {}
 
   async #run(statement: Statement): Promise<QueryResult> {
-    if (this.#bound?.isOver) this.unbindBlock();
-    if (!this.#bound && !this.#calls.mustBind(statement.text)) return this.#calls.query(statement);
-    this.#bound ??= await this.#bind(statement.text);
-    return this.#bound.query(statement);
+    const { text } = statement;
+    const left = this.#calls.legacyOf(text);
+    const bound = await this.#boundFor(left);
+    if (!bound && left === 'settings') {
+      this.#settings.set(this.#calls.settingsIn(text), text);
+      return { command: 'SET', rowCount: null, rows: [], fields: [] };
+    }
+    const settings = this.#settings.text;
+    const given = settings === undefined ? statement : { ...statement, settings };
+    if (!bound && (left === 'nothing' || left === 'settings' || !this.bindsBy(left)))
+      return this.#calls.query(given);
+    const running = bound ?? (await this.#bind(text));
+    try {
+      return await running.query(given);
+    } finally {
+      const isDone = running.state === 'idle' && this.isDoneWith(running);
+      const wasInVain = running.state === 'lost' && !bound;
+      if (running.state === 'over' || isDone || wasInVain) await this.#letGo();
+    }
   }
 
-  /** The block it was bound to has ended with its COMMIT. */
-  private unbindBlock(): void {
-    this.#bound = undefined;
+  /** What it is bound to, unless that can't serve a statement. */
+  async #boundFor(left: ReturnType<ClientCalls['legacyOf']>): Promise<BoundCalls | undefined> {
+    const bound = this.#bound;
+    const isUnfit = bound?.isForReads === true && bound.state === 'idle' && left !== 'nothing';
+    if (bound?.state === 'over' || isUnfit) await this.#letGo();
+    return this.#bound;
   }
 
   async #bind(text: string): Promise<BoundCalls> {
     const bound = await this.#calls.bind(text);
-    if (FORWARDED.some((event) => this.listenerCount(event) > 0)) {
-      const client = bound.takeClient() as EventEmitter;
-      const forwards = FORWARDED.map(
-        (event) => [event, (payload: unknown) => this.emit(event, payload)] as const,
-      );
-      for (const [event, forward] of forwards) client.on(event, forward);
-      this.#stopForwarding = () => {
-        for (const [event, forward] of forwards) client.off(event, forward);
-      };
-    }
+    this.#bound = bound;
+    for (const event of FORWARDED) if (this.listenerCount(event) > 0) this.#forward(event);
     return bound;
+  }
+
+  /** Also of who begins to listen only now. */
+  #forward(event: string | symbol): void {
+    const client = this.#bound?.client as EventEmitter | undefined;
+    if (!client || this.#forwarded.has(event)) return;
+    const forward = (payload: unknown) => {
+      // An error that nobody listens to would end the process.
+      if (this.listenerCount(event) > 0) this.emit(event, payload);
+    };
+    client.on(event, forward);
+    this.#forwarded.set(event, forward);
+  }
+
+  #stopForwarding(): void {
+    const client = this.#bound?.client as EventEmitter | undefined;
+    for (const [event, forward] of this.#forwarded) client?.off(event, forward);
+    this.#forwarded.clear();
+  }
+
+  async #letGo(): Promise<void> {
+    this.#stopForwarding();
+    const bound = this.#bound;
+    this.#bound = undefined;
+    await bound?.release();
   }
 
   /** It speaks with the connection itself, so it has one to itself. */
   #submit(query: Submittable): void {
     void this.#inTurn(async () => {
       const text = query.text ?? query.cursor?.text ?? '';
-      const bound = this.#bound ?? (await this.#bind(text));
-      // A block of a transaction has no client to give: then it is bound to nothing.
-      const client = bound.takeClient() as pg.Client;
-      this.#bound = bound;
+      const wasBound = await this.#boundFor(this.#calls.legacyOf(text));
+      const bound = wasBound ?? (await this.#bind(text));
+      const client = (await bound.takeClient()) as pg.Client;
+      const settings = wasBound ? undefined : this.#settings.text;
+      if (settings !== undefined) await client.query(settings);
       client.query(query as unknown as pg.Submittable);
-    }).catch((error: Error) => fail(query, error));
+      await untilDrained(client, (giveUp) => (this.#giveUpSubmitted = giveUp));
+      if (!wasBound && this.isDoneWith(bound)) await this.#letGo();
+    }).catch((error: Error) => failSubmitted(query, error));
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this._ending) return Promise.reject(new Error('Client was closed and is not queryable'));
     const running = this.#pending === 0 ? work() : this.#tail.then(work);
     this.#pending++;
     this.#tail = running.then(
@@ -171,16 +223,6 @@ export class LateClient extends EventEmitter {
     );
     return running;
   }
-}
-
-export function isSubmittable(config: unknown): config is Submittable {
-  return typeof (config as Partial<Submittable> | null)?.submit === 'function';
-}
-
-function fail(query: Submittable, error: Error): void {
-  const { handleError } = query as { handleError?: (error: Error, connection: unknown) => void };
-  if (handleError) handleError.call(query, error, undefined);
-  else query.callback?.(error);
 }
 
 /** What a callback throws is its caller's, not a rejected promise's. */

@@ -105,6 +105,14 @@ export class NodePool {
     return idle;
   }
 
+  /** The same, of those that no client has set to its needs. */
+  takeIdlePlain(): PooledConnection | undefined {
+    const place = this.#idle.findLastIndex(({ hasSettings }) => !hasSettings);
+    const [idle] = place < 0 ? [] : this.#idle.splice(place, 1);
+    if (idle) this.#active.add(idle);
+    return idle;
+  }
+
   /**
    * A connection to have alone until `release`.
    *
@@ -144,7 +152,7 @@ export class NodePool {
     const now = this.#options.clock.now();
     connection.usedAt = connection.aliveAt = now;
     if (connection.isTainted && this.#whyNotToKeep(connection, now) === undefined) {
-      connection.isTainted = false;
+      connection.willBeReset();
       this.#attend(connection, 'reset');
     } else this.#settle(connection, now);
   }

@@ -1,5 +1,6 @@
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Answered, DriverConnection } from './driver.js';
+import { changeOfSettings } from './client-settings.js';
 import type { KnownText } from './known-texts.js';
 
 /** Commands that leave something behind in the session (manual, section 54.2.5 and the reference pages). */
@@ -35,6 +36,8 @@ export class PooledConnection {
   aliveAt: number;
   /** Session state may have been left behind: reset before the next user gets it. */
   isTainted = false;
+  /** Of the client that used it last; undefined when that is not known. */
+  #settings: string | undefined = '';
 
   constructor(
     readonly driver: DriverConnection,
@@ -49,6 +52,8 @@ export class PooledConnection {
 
   async query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
     try {
+      const { settings = '' } = statement;
+      if (settings !== this.#settings) await this.#changeSettings(settings);
       const result = await this.driver.query<R>(statement);
       this.#note(statement, result);
       return result;
@@ -64,13 +69,48 @@ export class PooledConnection {
 
   /** As `query`, told without a promise. */
   ask<R = Row>(statement: Statement, answered: Answered<R>): void {
-    this.driver.ask<R>(statement, (error, result) => {
-      this.#note(statement, result);
-      answered(error, result);
-    });
+    const ask = () => {
+      this.driver.ask<R>(statement, (error, result) => {
+        this.#note(statement, result);
+        answered(error, result);
+      });
+    };
+    const { settings = '' } = statement;
+    if (settings === this.#settings) ask();
+    else this.#changeSettings(settings).then(ask, answered);
+  }
+
+  /** Whether the session has settings of a client. */
+  get hasSettings(): boolean {
+    return this.#settings !== '';
+  }
+
+  /** Takes them back, ahead of what is sent past us. */
+  dropSettings(): void {
+    if (this.hasSettings) void this.#changeSettings('').catch(() => {});
+  }
+
+  /** It will be reset before its next user gets it. */
+  willBeReset(): void {
+    this.isTainted = false;
+    this.#settings = '';
+  }
+
+  async #changeSettings(wanted: string): Promise<void> {
+    const change = changeOfSettings(this.#settings, wanted, this.driver.transactionStatus);
+    this.#settings = change.settings;
+    // The end of the transaction may or may not take them back.
+    if (change.isWithinTransaction) this.isTainted = true;
+    try {
+      await Promise.all(change.texts.map((text) => this.driver.query(text)));
+    } catch (error) {
+      this.#settings = undefined;
+      throw error;
+    }
   }
 
   #note({ text }: Statement, result?: QueryResult): void {
+    if (result && this.isTainted && this.hasSettings && rollsBack(result)) this.#settings = undefined;
     // Of several statements of which one failed, the first may have done their work.
     if (result ? leavesTraces(result) : text.includes(';')) this.isTainted = true;
   }
@@ -89,6 +129,11 @@ export class PooledConnection {
     if (this.driver.isBusy) return 'busy';
     return this.driver.transactionStatus === 'I' ? undefined : 'open-transaction';
   }
+}
+
+/** Also to a savepoint. */
+function rollsBack(result: QueryResult): boolean {
+  return Array.isArray(result) ? result.some(rollsBack) : result.command === 'ROLLBACK';
 }
 
 /** The tag of `CREATE TABLE … AS` and `SELECT … INTO` is SELECT too, but they return no columns. */

@@ -20,7 +20,8 @@ const GUARD_MS = 2_000;
 export interface LaneHost {
   /** Callers who wait for a connection to themselves. */
   readonly pending: number;
-  takeIdle(): PooledConnection | undefined;
+  /** One that is as its session began. */
+  takeIdlePlain(): PooledConnection | undefined;
   release(connection: PooledConnection): void;
   /** Opens one more, where there is room; nobody waits for it. */
   openAnother(): void;
@@ -76,7 +77,7 @@ export class SharedLane {
     const enough = known.isQuick ? TOGETHER : 1;
     if (this.#connections.length >= this.#most || (least && least.inFlight < enough)) return bounded(least);
     if (this.#host.pending > 0) return bounded(least);
-    const idle = this.#host.takeIdle();
+    const idle = this.#host.takeIdlePlain();
     if (idle) return this.#add(idle);
     if (least) this.#host.openAnother();
     return bounded(least);
@@ -87,7 +88,8 @@ export class SharedLane {
    * one of their own would never come to share again.
    */
   adopt(pooled: PooledConnection): SharedConnection | undefined {
-    return this.#connections.length === 0 && this.#most > 0 ? this.#add(pooled) : undefined;
+    const isWanted = this.#connections.length === 0 && this.#most > 0 && !pooled.hasSettings;
+    return isWanted ? this.#add(pooled) : undefined;
   }
 
   /** A call that may share had a connection to itself, for so many milliseconds. */

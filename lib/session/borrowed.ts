@@ -20,6 +20,10 @@ export interface Borrowed {
    * @throws ConnectionLostError where it has not been committed, or that is not known.
    */
   commit(): Promise<QueryResult>;
+  /** `lost` even where the transaction that was open on it is known no more. */
+  readonly state: 'idle' | 'transaction' | 'lost';
+  /** Takes back what a client of an ORM has SET on it, ahead of what `client` is asked next. */
+  dropSettings(): void;
   /** The session may carry traces of its user: reset it before another gets it. */
   taint(): void;
   /** Gives it back; what is left open on it is cut off. A second call does nothing. */
@@ -35,6 +39,10 @@ export function forOneTurn(borrowed: Borrowed, release: () => void): Borrowed {
     role: borrowed.role,
     mustNotWrite: false,
     client: borrowed.client,
+    get state() {
+      return borrowed.state;
+    },
+    dropSettings: () => borrowed.dropSettings(),
     query: (statement) => borrowed.query(statement),
     commit: () => borrowed.commit(),
     taint: () => borrowed.taint(),

@@ -32,6 +32,10 @@ export class HeldConnection implements ConnectionSource {
     await this.end();
   }
 
+  get hasEnded(): boolean {
+    return this.#isEnded;
+  }
+
   async query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
     const borrowed = await this.borrow();
     try {

@@ -1,10 +1,13 @@
 import type { Role } from '../config/settings.js';
 import { toStatement, type Queryable, type QueryResult, type Row, type Statement } from '../query.js';
+import type { Borrowed } from './borrowed.js';
 
 /** What a lease is made of. */
 export interface LeaseParts {
   readonly node: string;
   readonly role: Role;
+  /** To look at, not to use. */
+  readonly connection: Pick<Borrowed, 'state' | 'client'>;
   /** The `pg.Client`, for a user who will do with it what nobody here sees. */
   takeClient(): unknown;
   query(statement: Statement): Promise<QueryResult>;
@@ -29,6 +32,11 @@ export class Lease implements Queryable, AsyncDisposable {
 
   get role(): Role {
     return this.#parts.role;
+  }
+
+  /** @internal To look at and listen to; who uses the client takes it by `client`. */
+  get connection(): Pick<Borrowed, 'state' | 'client'> {
+    return this.#parts.connection;
   }
 
   /** The `pg.Client`, for what only `pg` speaks: notifications, COPY streams, cursors. Not after `release`. */

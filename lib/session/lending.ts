@@ -25,7 +25,7 @@ export class Lending {
     this.#abandons.add(abandon);
     try {
       await new Promise<void>((release) => {
-        give({ ...forOneTurn(borrowed, release), busy: () => this.#patience.suspend() });
+        give(Object.assign(forOneTurn(borrowed, release), { busy: () => this.#patience.suspend() }));
       });
     } finally {
       this.#abandons.delete(abandon);

@@ -33,6 +33,10 @@ export class Patience {
       role: borrowed.role,
       mustNotWrite: borrowed.mustNotWrite,
       client: borrowed.client,
+      get state() {
+        return borrowed.state;
+      },
+      dropSettings: () => borrowed.dropSettings(),
       query: (statement) => whileItRuns(() => borrowed.query(statement)),
       commit: () => whileItRuns(() => borrowed.commit()),
       taint: () => borrowed.taint(),

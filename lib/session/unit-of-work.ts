@@ -106,7 +106,7 @@ export abstract class UnitOfWork {
   }
 
   /** Begins it, if it has not begun, and tells where it runs. */
-  locate(): Promise<Pick<Borrowed, 'node' | 'role' | 'client' | 'taint'>> {
+  locate(): Promise<Omit<Borrowed, 'query' | 'commit' | 'release' | 'cut'>> {
     return this.#inTurn(() => this.join());
   }
 
