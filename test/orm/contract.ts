@@ -226,6 +226,6 @@ export async function givenBack(cluster: PgCluster): Promise<void> {
 /** Of an error and what ORMs wrap it in. */
 export function codesOf(error: unknown): unknown[] {
   if (typeof error !== 'object' || error === null) return [];
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
-  return [code, ...codesOf(cause)];
+  const { code, cause, original } = error as { code?: unknown; cause?: unknown; original?: unknown };
+  return [code, ...codesOf(cause), ...codesOf(original)];
 }
