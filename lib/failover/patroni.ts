@@ -117,14 +117,14 @@ export class PatroniEngine implements FailoverEngine {
 
   /**
    * Whether a leader on a lower timeline than was seen is the primary all the same. The store's word is not enough for
-   * that: it may be older than the promotion that made the higher one. So its own Patroni must say it too.
+   * that: it may be older than the promotion that made the higher one. So its own Patroni must say it too; once.
    */
   async #overrules(member: PatroniMember, node: string): Promise<boolean> {
     const { monitor, journal } = this.#parts;
     const { leader } = monitor.topology;
+    if (leader?.node === node && leader.timeline === member.timeline && leader.overrules) return true;
     const timeline = lowerTimeline(monitor.topology, node);
     if (timeline === undefined || timeline !== member.timeline) return false;
-    if (leader?.node === node && leader.overrules) return true;
     if ((await this.#client.isPrimary(member, this.#stopping.signal)) !== true) return false;
     const detail = `Patroni's leader is on timeline ${timeline}; higher ones count no more`;
     journal.tell('lower-timeline-accepted', { node, detail });

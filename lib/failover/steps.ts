@@ -16,9 +16,10 @@ export function stepsBetween(previous: Topology, next: Topology): readonly Step[
   ];
 }
 
-/** The newest timeline is the highest ever seen, unless the standbys have gone back to a lower one. */
+/** The newest timeline is the highest ever seen, unless the standbys have gone back to a lower one. A leader tells it itself. */
 function wentBack(previous: Topology, next: Topology): readonly Step[] {
   if (next.newestTimeline >= previous.newestTimeline || next.primary === undefined) return [];
+  if (next.leader?.overrules === true) return [];
   const detail = `timeline ${next.newestTimeline}, though ${previous.newestTimeline} was seen: most standbys stream from it`;
   return [{ step: 'lower-timeline-accepted', node: next.primary, detail }];
 }

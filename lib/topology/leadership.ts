@@ -33,20 +33,21 @@ export function leadership(
   before: { readonly newestTimeline: number; readonly newestSince: number },
   limits: Limits,
 ): Leadership {
-  const counted = nodes.map((node) => (isOverruled(node) ? 0 : (node.facts?.timeline ?? 0)));
+  const { leader } = limits;
+  const counted = nodes.map((node) => (isOverruled(node, leader) ? 0 : (node.facts?.timeline ?? 0)));
   const newest = Math.max(before.newestTimeline, ...counted);
   const newestSince = newest === before.newestTimeline ? before.newestSince : limits.at;
-  const { leader } = limits;
   const confirmed =
     leader === undefined
       ? nodes.find((node) => isConfirmed(node, nodes, { newest, newestSince }, limits))
       : undefined;
-  const accepted = confirmed?.facts?.timeline;
-  const timeline = overrulingTimeline(nodes, leader) ?? accepted ?? newest;
+  const accepted = overrulingTimeline(nodes, leader) ?? confirmed?.facts?.timeline;
+  const timeline = accepted ?? newest;
   const overruled = new Map<string, number>();
   for (const { name, facts, overruled: already } of nodes) {
-    const its = facts?.timeline;
-    if (its === undefined || its <= timeline) continue;
+    // What waits for a primary on its timeline doesn't say which that is.
+    const its = facts?.timeline ?? already;
+    if (its === undefined || its <= timeline || name === leader?.node) continue;
     if (accepted !== undefined || its === already) overruled.set(name, its);
   }
   const writable = nodes.filter((node) => mayBePrimary(node, timeline, limits));
@@ -60,8 +61,9 @@ export function leadership(
   };
 }
 
-function isOverruled({ facts, overruled }: NodeState): boolean {
-  return overruled !== undefined && overruled === facts?.timeline;
+/** Of a leader it counts no more: it was promoted again. */
+function isOverruled({ name, facts, overruled }: NodeState, leader: Leader | undefined): boolean {
+  return overruled !== undefined && overruled === facts?.timeline && name !== leader?.node;
 }
 
 /** A node whose timeline can't be read is taken at its word. */

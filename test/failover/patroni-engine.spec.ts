@@ -197,9 +197,15 @@ test('a leader on a lower timeline is taken when it says so itself, loudly and o
     "lower-timeline-accepted: Patroni's leader is on timeline 1; higher ones count no more",
   ]);
 
+  // Without Patroni too.
+  world.isDown = true;
+  await until(() => world.told.length > 1, { deadlineMs: 5_000, what: 'the warning' });
+  expect(world.primary).toBe('a');
+  world.isDown = false;
+  await until(() => world.told.length > 2, { deadlineMs: 5_000, what: 'Patroni to answer again' });
+  expect(world.primary).toBe('a');
+
   // Rewound, the other follows; promoted one day, it leads.
-  world.servers['b'] = { standby: true, timeline: 1 };
-  await until(() => world.monitor.topology.leader?.overrules === false, { deadlineMs: 5_000, what: 'peace' });
   world.servers['a'] = { standby: true, timeline: 1 };
   world.servers['b'] = { standby: false, timeline: 2 };
   world.leader = { name: 'b', timeline: 2 };

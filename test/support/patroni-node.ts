@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { QueryResult } from '../../lib/query.js';
 import { family, processTable, signalAll, survivors } from '../../lib/testing/process-table.js';
@@ -82,13 +81,6 @@ export class PatroniNode {
 
   thaw(): void {
     signalAll([...this.#serverProcesses(), ...this.#patroniProcesses()], 'SIGCONT');
-  }
-
-  /** Throws the data away; Patroni fetches them anew from the leader. */
-  async cloneAgain(): Promise<void> {
-    await this.discard();
-    await rm(join(this.#place.folder, 'data'), { recursive: true });
-    this.start();
   }
 
   /** Ends both for good, in whatever state they are. */

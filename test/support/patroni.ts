@@ -99,9 +99,8 @@ export class PatroniCluster implements AsyncDisposable {
       await cluster.#boot();
       return cluster;
     } catch (error) {
-      const logs = nodes.map(({ logFile }) => readFileSync(logFile, 'utf8').slice(-3_000)).join('\n---\n');
       await cluster.stop();
-      throw new Error(`the Patroni cluster did not start:\n${logs}`, { cause: error });
+      throw error;
     }
   }
 
@@ -138,6 +137,8 @@ export class PatroniCluster implements AsyncDisposable {
     return until(() => this.#wholePrimary(), {
       deadlineMs: START_DEADLINE_MS,
       what: 'the cluster to be whole',
+    }).catch((error: unknown) => {
+      throw new Error(`three nodes under Patroni did not become whole:\n${this.#logs()}`, { cause: error });
     });
   }
 
@@ -171,6 +172,12 @@ export class PatroniCluster implements AsyncDisposable {
       this.#roles,
       sure(rows[0]).major,
     );
+  }
+
+  #logs(): string {
+    return this.nodes
+      .map(({ name, logFile }) => `--- ${name}\n${readFileSync(logFile, 'utf8').slice(-3_000)}`)
+      .join('\n');
   }
 
   async #wholePrimary(): Promise<PatroniNode | undefined> {

@@ -67,6 +67,18 @@ describe('the primary, where it is told who leads', () => {
     expect(topology.primary).toBe(primary);
   });
 
+  test('what an overruling leader has overruled stays so, when it waits for its timeline and when nobody can be asked', () => {
+    const scene = told(promoted().replica('c', 100, TWO), 'a', { timeline: 1, overrules: true });
+    const steady = { newestTimeline: 1, primary: 'a' };
+    const { timeline: _, ...waiting } = scene.node('c').facts ?? { inRecovery: true };
+    scene.probed('c', waiting);
+    expect(scene.topology).toMatchObject(steady);
+    expect(told(scene, 'a', { timeline: 1 }).replica('c', 100, TWO).topology).toMatchObject(steady);
+    expect(told(scene, undefined).topology).toMatchObject(steady);
+    // Unless it leads itself.
+    expect(told(scene, 'b', { timeline: 2 }).topology).toMatchObject({ newestTimeline: 2, primary: 'b' });
+  });
+
   test("the newest timeline is the overruling leader's, and goes on from there", () => {
     const scene = told(promoted(), 'a', { timeline: 1, overrules: true });
     expect(scene.topology.newestTimeline).toBe(1);
