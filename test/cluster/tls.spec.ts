@@ -1,6 +1,7 @@
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { PgCluster, type ClusterConfig, type ClusterOptions } from 'nestjs-pg-mcp';
 import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -157,6 +158,11 @@ describe('a client certificate', () => {
     await cluster.connect();
     const { rows } = await cluster.query('SELECT current_user AS account');
     expect(rows).toEqual([{ account: 'certified' }]);
+    await using lease = await cluster.getMasterConnection();
+    const printed = inspect(lease.client, { depth: Infinity, showHidden: true, maxStringLength: null });
+    expect(printed).toContain('TLSSocket');
+    expect(printed).not.toContain(PASSPHRASE);
+    expect(printed).not.toContain(sure(readFileSync(client.keyFile, 'utf8').split('\n')[1]));
   });
 
   it.each<[string, () => Ssl, RegExp]>([

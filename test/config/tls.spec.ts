@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadSettings, type ClusterConfig } from '../../lib/config/index.js';
+import { overlaidTls } from '../../lib/config/tls-section.js';
 import { Tls } from '../../lib/config/tls.js';
 import { Authority } from '../support/authority.js';
 import { faultsOf } from './faults-of.js';
@@ -68,6 +69,15 @@ describe("what a node's ssl means", () => {
     const tls = tlsOf({ checkServerIdentity });
     expect(tls && tls.options().checkServerIdentity).toBe(checkServerIdentity);
   });
+});
+
+test.each<[object, object, object]>([
+  [{ ca_file: 'x', servername: 'a' }, { ca: 'own' }, { ca: 'own', servername: 'a' }],
+  [{ key_file: 'x', cert_file: 'y', passphrase: 'z' }, { pfx: 'own' }, { pfx: 'own' }],
+  [{ mode: 'require' }, { reject_unauthorized: true }, { reject_unauthorized: true }],
+  [{ crl: 'x' }, { crl_file: 'own', servername: 'b' }, { crl_file: 'own', servername: 'b' }],
+])('what means something together is replaced together: %j under %j', (below, above, both) => {
+  expect(overlaidTls(below, above)).toEqual(both);
 });
 
 test("relative paths start in the file's folder, those of the options in the working directory", () => {
