@@ -4,6 +4,7 @@ import type { ClusterStatus } from './execution/status.js';
 import type { Tally } from './execution/tally.js';
 import type { Driver } from './pool/driver.js';
 import type { FailoverEvent } from './failover-event.js';
+import type { LeakEvent } from './leak-event.js';
 import type { NodePool } from './pool/node-pool.js';
 import type { NodeChange } from './topology/changes.js';
 
@@ -12,6 +13,8 @@ export interface ClusterEvents {
   topology: [event: { readonly changes: readonly NodeChange[]; readonly status: ClusterStatus }];
   /** One step of a failover or switchover, or something else an operator should know of it. */
   failover: [event: FailoverEvent];
+  /** A connection is held past the threshold, or was lost, or came back after all. */
+  leak: [event: LeakEvent];
 }
 
 /** What a cluster is built from, beside its settings; tests put their own in. */
@@ -36,5 +39,7 @@ export interface ClusterCounters {
   readonly ignoredTokens: Tally['ignoredTokens'];
   /** Failovers and switchovers that are over, by how they ended. */
   readonly failovers: Tally['failovers'];
+  /** Connections that were held past the threshold or lost, by who kept them. */
+  readonly leaks: Tally['leaks'];
   readonly connections: readonly ({ readonly node: string } & NodePool['history'])[];
 }

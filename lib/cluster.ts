@@ -20,6 +20,7 @@ import { createPools, followTopology } from './execution/pools.js';
 import { explainRoute, type RouteExplanation } from './execution/route-explanation.js';
 import type { Sessions } from './execution/sessions.js';
 import type { ShadowReport } from './execution/shadow-report.js';
+import { createLeakWatch, type LeakWatch } from './execution/leak-watch.js';
 import { Listeners } from './execution/listeners.js';
 import { startUp } from './execution/start-up.js';
 import { statusOf, type ClusterState, type ClusterStatus } from './execution/status.js';
@@ -54,6 +55,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly #pools: ReadonlyMap<string, NodePool>;
   readonly #failover: ReturnType<typeof createFailover>;
   readonly #tally = new Tally();
+  readonly #leaks: LeakWatch | undefined;
   readonly #execution: ReturnType<typeof assembleExecution>;
   readonly #bulk: Bulk;
   readonly #listeners: Listeners<ClusterEvents>;
@@ -93,7 +95,25 @@ export class PgCluster implements Queryable, AsyncDisposable {
       emit: (event) => this.#execution.calls.outside(() => this.#listeners.tell('failover', event)),
     });
     const [monitor, pools, tally] = [this.#monitor, this.#pools, this.#tally];
-    this.#execution = assembleExecution({ settings, clock, random, driver, monitor, pools, tally, texts });
+    const leaks = createLeakWatch({
+      cluster: name,
+      settings: settings.leakDetection,
+      clock,
+      emit: (event) => this.#execution.calls.outside(() => this.#listeners.tell('leak', event)),
+      count: (kind) => tally.leaked(kind),
+    });
+    this.#leaks = leaks;
+    this.#execution = assembleExecution({
+      settings,
+      clock,
+      random,
+      driver,
+      monitor,
+      pools,
+      tally,
+      texts,
+      leaks,
+    });
     this.session = this.#execution.sessions;
     this.#bulk = new Bulk({ clock, long: () => this.#execution.calls.long });
   }
@@ -328,8 +348,8 @@ export class PgCluster implements Queryable, AsyncDisposable {
       opened: history.opened,
       closed: new Map(history.closed),
     }));
-    const { decisions, retries, ignoredTokens, failovers } = this.#tally;
-    return { decisions, retries, ignoredTokens, failovers, connections };
+    const { decisions, retries, ignoredTokens, failovers, leaks } = this.#tally;
+    return { decisions, retries, ignoredTokens, failovers, leaks, connections };
   }
 
   /** Has an observer told of every statement and acquire, until the returned function is called. */
@@ -386,6 +406,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
     await this.#monitor.stop();
     const { drainTimeoutMs } = this.#settings.shutdown;
     await Promise.all([...this.#pools.values()].map((pool) => pool.close(drainTimeoutMs)));
+    this.#leaks?.end();
   }
 
   #changed(next: Topology, previous: Topology): void {

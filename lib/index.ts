@@ -32,6 +32,7 @@ export {
   type PoolCounts,
 } from './errors.js';
 export type { FailoverCallback, FailoverEvent, FailoverStep } from './failover-event.js';
+export { describeLeak, type LeakEvent, type LeakKind, type LeakState } from './leak-event.js';
 export type { ClusterHealth } from './execution/health.js';
 export type { RouteExplanation } from './execution/route-explanation.js';
 export type { Sessions } from './execution/sessions.js';

@@ -21,6 +21,7 @@ export function resolveSettings(
   environmentSecret?: string,
 ): ClusterSettings {
   const { connection_pool: pool, health_check: healthCheck, routing, startup, shutdown, session } = cluster;
+  const { leak_detection: leaks } = cluster;
   const secret = session.secret ?? environmentSecret;
   return {
     source,
@@ -56,6 +57,7 @@ export function resolveSettings(
       cookie: session.cookie,
       ...(secret !== undefined && { secret: () => secret }),
     },
+    leakDetection: { thresholdMs: leaks.threshold, action: leaks.action },
     startup: { attempts: startup.attempts, delayMs: startup.delay },
     shutdown: { drainTimeoutMs: shutdown.drain_timeout },
   };

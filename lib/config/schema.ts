@@ -165,6 +165,19 @@ const failover = section('What happens when the primary is gone.', {
   patroni: patroni.prefault({}),
 });
 
+const leakDetection = section('Connections that are not given back.', {
+  threshold: setting(
+    orZero,
+    '0s',
+    'Whoever keeps a connection for longer is told of, with the stack that took it; 0 turns detection off.',
+  ),
+  action: setting(
+    choice(['report', 'destroy']),
+    'report',
+    'destroy also cuts the connection of a lease, or of a client of cluster.pool, that is held for longer.',
+  ),
+});
+
 const startup = section('The start of the application.', {
   attempts: setting(
     number('a whole number of at least 1', { min: 1 }),
@@ -216,6 +229,7 @@ export const clusterSchema = z
       consistency,
       session: session.prefault({}),
       failover: failover.prefault({}),
+      leak_detection: leakDetection.prefault({}),
       startup: startup.prefault({}),
       shutdown: shutdown.prefault({}),
       monitor: monitor.prefault({}),

@@ -17,6 +17,7 @@ export interface ClusterSettings {
   readonly consistency: Consistency;
   readonly session: SessionSettings;
   readonly failover: FailoverSettings;
+  readonly leakDetection: LeakSettings;
   readonly startup: { readonly attempts: number; readonly delayMs: number };
   readonly shutdown: { readonly drainTimeoutMs: number };
 }
@@ -115,6 +116,13 @@ export interface FailoverSettings {
   readonly maxWaitingCalls: number;
   readonly notificationCallback?: FailoverCallback;
   readonly patroni: PatroniSettings;
+}
+
+export interface LeakSettings {
+  /** So long a connection may be kept; 0 turns detection off. */
+  readonly thresholdMs: number;
+  /** `destroy`: the connection of a lease is cut as well. */
+  readonly action: 'report' | 'destroy';
 }
 
 export interface PatroniSettings {

@@ -6,6 +6,7 @@ import { CommitOutcomes } from './commit-outcomes.js';
 import { Demands } from './demands.js';
 import { Dispatcher } from './dispatcher.js';
 import { KeptTexts } from './kept-texts.js';
+import type { LeakWatch } from './leak-watch.js';
 import { ScopedCalls } from './scoped-calls.js';
 import { Sessions } from './sessions.js';
 import { ShadowCount } from './shadow-report.js';
@@ -14,11 +15,12 @@ import { StatementClasses } from './statement-classes.js';
 export interface ExecutionParts extends Omit<FinderParts, 'classes' | 'loads' | 'waiting' | 'outcomes'> {
   readonly texts: KnownTexts;
   readonly driver: Driver;
+  readonly leaks: LeakWatch | undefined;
 }
 
 /** Puts together what carries the calls of one cluster out. */
 export function assembleExecution(parts: ExecutionParts) {
-  const { settings, clock, monitor, tally, texts } = parts;
+  const { settings, clock, monitor, tally, texts, leaks } = parts;
   const { safeFunctions } = settings.routing;
   const accountsDiffer = settings.nodes.some(
     ({ accounts: { primary, replica } }) => primary.user !== replica.user,
@@ -39,7 +41,16 @@ export function assembleExecution(parts: ExecutionParts) {
   });
   const demands = new Demands({ settings, clock, keptTexts, shadow });
   const { acquireTimeoutMs } = settings.pool;
-  const calls = new ScopedCalls({ dispatcher, demands, classes, texts, tally, clock, acquireTimeoutMs });
+  const calls = new ScopedCalls({
+    dispatcher,
+    demands,
+    classes,
+    texts,
+    tally,
+    clock,
+    acquireTimeoutMs,
+    leaks,
+  });
   const sessions = new Sessions({ settings: settings.session, clock, monitor, calls, tally });
   return { dispatcher, classes, calls, sessions, shadow };
 }

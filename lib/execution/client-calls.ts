@@ -1,13 +1,14 @@
 import type { QueryResult, Statement } from '../query.js';
 import { settingsIn } from '../routing/statement/client-settings.js';
 import type { StatementClass } from '../routing/statement/statement-class.js';
-import type { BoundCalls, ClientCalls, Legacy } from '../session/client-calls.js';
+import type { Bind, BoundCalls, ClientCalls, Legacy } from '../session/client-calls.js';
 import type { Lease } from '../session/lease.js';
 import type { Scope } from '../session/scope.js';
 import type { UnitOfWork } from '../session/unit-of-work.js';
 import { mayWrite } from './demands.js';
 import type { PinnedCalls, Pin } from './pinned-calls.js';
 import type { StatementClasses } from './statement-classes.js';
+import type { Taker } from './taker.js';
 
 export interface ClientCallsParts {
   readonly classes: StatementClasses;
@@ -19,7 +20,9 @@ export interface ClientCallsParts {
   /** Whether what nothing decorates may read from replicas. */
   readonly readsFromReplicas: () => boolean;
   /** A connection to have alone until `release`. */
-  readonly lease: (target: 'primary' | 'replica') => Promise<Lease>;
+  readonly lease: (target: 'primary' | 'replica', taker: Taker | undefined) => Promise<Lease>;
+  /** Who calls, where it is watched who keeps a connection. */
+  readonly taker: () => Taker | undefined;
 }
 
 const READ_ONLY = /\bread\s+only\b/i;
@@ -63,7 +66,12 @@ export class LateCalls implements ClientCalls {
     return this.#parts.scope().transaction !== undefined;
   }
 
-  async bind(text: string): Promise<BoundCalls> {
+  binder(): Bind {
+    const taker = this.#parts.taker();
+    return (text) => this.#bind(text, taker);
+  }
+
+  async #bind(text: string, taker: Taker | undefined): Promise<BoundCalls> {
     const { classes, scope, pin, pinned, lease, readsFromReplicas } = this.#parts;
     const { transaction, route } = scope();
     const found = classes.classify(text);
@@ -71,7 +79,7 @@ export class LateCalls implements ClientCalls {
     const isRead =
       found.kind === 'read' || (isBegin(found) && READ_ONLY.test(text) && !SERIALIZABLE.test(text));
     const isForReads = route === undefined && isRead && readsFromReplicas();
-    const held = await lease(route ?? (isForReads ? 'replica' : 'primary'));
+    const held = await lease(route ?? (isForReads ? 'replica' : 'primary'), taker);
     return new Leased(held, classes, isForReads);
   }
 }

@@ -4,15 +4,17 @@ import { codeOf, leadToCaller } from '../errors.js';
 import type { KnownText } from '../pool/known-texts.js';
 import { HeldUpError, type SharedConnection } from '../pool/shared-connection.js';
 import type { QueryResult, Row, Statement } from '../query.js';
-import type { Borrowed, ConnectionSource } from '../session/borrowed.js';
+import type { ConnectionSource } from '../session/borrowed.js';
 import { explainRefusedWrite, queryReadOnly } from '../session/read-only.js';
 import type { Session } from '../session/session.js';
 import { ConnectionFinder, type Chosen, type FinderParts, type FirstTry } from './connection-finder.js';
 import { isAuto, onPrimary, type Demand } from './demand.js';
 import type { KeptTexts } from './kept-texts.js';
 import { noteFailure, type Ordeal } from './ordeal.js';
+import type { PoolConnection } from './pool-connection.js';
 import { RefusedWrites } from './refused-writes.js';
 import { isRefusedOnPrimary, MAY_NOT, MOST_ATTEMPTS, whyAgain, whyOnPrimary } from './run-again.js';
+import type { Taker } from './taker.js';
 import { WaitingCalls } from './waiting-calls.js';
 import { isFaultOfNode } from './whose-fault.js';
 
@@ -254,19 +256,21 @@ export class Dispatcher {
   /**
    * A connection for a call, on another node where one can't be reached.
    *
+   * @param taker Who will keep it, where that is watched.
    * @throws PgMcpError `NO_PRIMARY` or `NO_REPLICA` when none could serve within `acquire_timeout`.
    */
-  borrow(demand: Demand, ordeal = this.newOrdeal()): Promise<Borrowed> {
-    return this.#finder.borrow(demand, ordeal);
+  borrow(demand: Demand, taker?: Taker, ordeal = this.newOrdeal()): Promise<PoolConnection> {
+    const borrowing = this.#finder.borrow(demand, ordeal);
+    return taker ? taker.take(borrowing) : borrowing;
   }
 
   /**
    * Where a transaction gets its connection; and another one, where the first was of a primary that is none any more
    * and the transaction had not done anything yet.
    */
-  source(demand: () => Demand): ConnectionSource {
+  source(demand: () => Demand, taker: Taker | undefined): ConnectionSource {
     return {
-      borrow: () => this.borrow(demand()),
+      borrow: () => this.borrow(demand(), taker),
       refused: async (error, { node, role }) => {
         if (role !== 'primary' || isHeldToReading(demand()) || !isRefusedOnPrimary(error, '')) throw error;
         await this.#refusedWrites.untilTaken(error, node, this.newOrdeal());

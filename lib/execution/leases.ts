@@ -50,8 +50,16 @@ export class Leases {
     });
   }
 
-  /** @param pin Of who takes it. */
-  async ofHeld(held: HeldConnection, pin: Pin, release: () => Promise<void>): Promise<Lease> {
+  /**
+   * @param pin Of who takes it.
+   * @param clientTaken Told when its client is out.
+   */
+  async ofHeld(
+    held: HeldConnection,
+    pin: Pin,
+    release: () => Promise<void>,
+    clientTaken = () => {},
+  ): Promise<Lease> {
     const borrowed = await held.borrow();
     borrowed.release();
     const { node, role, client } = borrowed;
@@ -76,6 +84,8 @@ export class Leases {
         });
       },
       takeClient: () => {
+        held.refuseWhenCut();
+        clientTaken();
         if (role === 'primary' && !isClientTaken)
           for (const session of pin.sessions) this.#writesUnseen(session, held);
         isClientTaken = true;

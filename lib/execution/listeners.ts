@@ -20,10 +20,12 @@ export class Listeners<Events extends Record<keyof Events, unknown[]>> {
     this.#emitter.off(event, listener as Listener);
   }
 
-  tell<E extends keyof Events & string>(event: E, ...args: Events[E]): void {
+  /** False where nobody listens. */
+  tell<E extends keyof Events & string>(event: E, ...args: Events[E]): boolean {
     const who = `a '${event}' listener of cluster ${this.#cluster}`;
-    for (const listener of this.#emitter.listeners(event))
-      attempt(who, () => (listener as Listener)(...args));
+    const listeners = this.#emitter.listeners(event);
+    for (const listener of listeners) attempt(who, () => (listener as Listener)(...args));
+    return listeners.length > 0;
   }
 }
 

@@ -13,6 +13,7 @@ import { LongRun, READ_ONLY_BLOCK, READ_ONLY_SAVEPOINT, TRANSACTION, type Block 
 import type { Pin, PinnedCalls } from './pinned-calls.js';
 import { refuseEscape, refuseTransactionControl, refuseWrite, sessionStatement } from './refusals.js';
 import type { StatementClasses } from './statement-classes.js';
+import type { Taker } from './taker.js';
 
 export interface LongCallsParts {
   readonly dispatcher: Dispatcher;
@@ -26,6 +27,8 @@ export interface Caller {
   readonly scope: Scope;
   readonly session: Session;
   readonly pin: Pin;
+  /** Where it is watched who keeps a connection. */
+  readonly taker: Taker | undefined;
 }
 
 type Opened<T> = Promise<{ readonly connection: LongConnection; readonly started: T }>;
@@ -104,15 +107,17 @@ export class LongCallsOf implements LongCalls {
   /** On a connection of its own; on another where it fails before it has begun. */
   async #openAnywhere<T>(call: LongCall<T>, found: StatementClass): Opened<T> {
     const { dispatcher, demands } = this.#parts;
-    const { scope, session } = this.#caller;
+    const { scope, session, taker } = this.#caller;
     const ordeal = dispatcher.newOrdeal();
     const { text, consistency } = call;
     let asked = demands.ofStatement(scope, session, { text, ...(consistency && { consistency }) }, found);
     for (let attempt = 1; ; attempt++) {
       const demand = asked;
-      const borrowed = await dispatcher.borrow(demand, ordeal);
+      const borrowed = await dispatcher.borrow(demand, taker, ordeal);
       try {
-        return await this.#started(await this.#onItsOwn(borrowed, demand, call, found), call);
+        const connection = await this.#onItsOwn(borrowed, demand, call, found);
+        taker?.sends(text);
+        return await this.#started(connection, call);
       } catch (error) {
         const { node, role } = borrowed;
         asked = await dispatcher.again(error, demand, {

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { Role } from '../config/settings.js';
 import { ConnectionLostError } from '../errors.js';
+import type { TransactionStatus } from '../pool/driver.js';
 import type { NodePool } from '../pool/node-pool.js';
 import type { PooledConnection } from '../pool/pooled-connection.js';
 import type { QueryResult, Row, Statement } from '../query.js';
@@ -16,6 +17,12 @@ export interface PoolConnectionParts {
   readonly outcomes: CommitOutcomes;
 }
 
+/** Who is told what a connection is used for. */
+export interface Onlooker {
+  sends(text: string): void;
+  released(): void;
+}
+
 /** A connection out of a node's pool, with what routing said of it. */
 export class PoolConnection implements Borrowed {
   readonly #connection: PooledConnection;
@@ -23,6 +30,7 @@ export class PoolConnection implements Borrowed {
   readonly #clock: Clock;
   readonly #tally: Tally;
   readonly #outcomes: CommitOutcomes;
+  #onlooker: Onlooker | undefined;
   #isReleased = false;
 
   constructor(
@@ -52,7 +60,16 @@ export class PoolConnection implements Borrowed {
     this.#connection.dropSettings();
   }
 
+  get transactionStatus(): TransactionStatus {
+    return this.#connection.driver.transactionStatus;
+  }
+
+  watchedBy(onlooker: Onlooker): void {
+    this.#onlooker = onlooker;
+  }
+
   query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
+    this.#onlooker?.sends(statement.text);
     const result = this.#connection.query<R>(statement);
     return this.#tally.observers.size === 0 ? result : this.#observe(result);
   }
@@ -61,6 +78,7 @@ export class PoolConnection implements Borrowed {
     const { node } = this;
     const timeline = this.#outcomes.timelineOf(node);
     const sentAt = this.#clock.now();
+    this.#onlooker?.sends('COMMIT');
     let xid: string | undefined;
     const running = this.#connection.commit((noted) => (xid = noted));
     try {
@@ -81,10 +99,11 @@ export class PoolConnection implements Borrowed {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.#pool.release(this.#connection);
+    this.#onlooker?.released();
   }
 
-  cut(): void {
-    this.#connection.driver.destroy();
+  cut(cause?: Error): void {
+    this.#connection.driver.destroy(cause);
   }
 
   async #observe<T>(running: Promise<T>): Promise<T> {

@@ -26,10 +26,12 @@ import { LateCalls } from './client-calls.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Demand } from './demand.js';
 import type { Demands } from './demands.js';
+import type { LeakWatch } from './leak-watch.js';
 import { Leases } from './leases.js';
 import { LongCallsOf } from './long-calls.js';
 import { PinnedCalls, tellEnd, type Pin } from './pinned-calls.js';
 import type { StatementClasses } from './statement-classes.js';
+import type { Taker } from './taker.js';
 import type { Tally } from './tally.js';
 
 /** Serialization failure and deadlock: the transaction may succeed when it runs again (manual, section 13.5). */
@@ -45,6 +47,8 @@ export interface ScopedCallsParts {
   readonly tally: Tally;
   readonly clock: Clock;
   readonly acquireTimeoutMs: number;
+  /** Unless it is off. */
+  readonly leaks: LeakWatch | undefined;
 }
 
 /** The calls of one cluster, each by the scope it is made in. */
@@ -77,7 +81,8 @@ export class ScopedCalls {
       pin: () => this.#pinOf(this.#scope),
       query: (statement) => this.query(statement),
       readsFromReplicas: () => parts.demands.readsFromReplicas,
-      lease: (target) => this.lease(target, false),
+      lease: (target, taker) => this.lease(target, taker, false),
+      taker: () => parts.leaks?.taker('client', this.#scope),
     });
   }
 
@@ -96,7 +101,8 @@ export class ScopedCalls {
   /** Calls that keep their connection for long, by the scope of this moment however late they begin. */
   get long(): LongCallsOf {
     const scope = this.#scope;
-    const caller = { scope, session: this.#sessionOf(scope), pin: this.#pinOf(scope) };
+    const taker = this.#parts.leaks?.taker('stream', scope);
+    const caller = { scope, session: this.#sessionOf(scope), pin: this.#pinOf(scope), taker };
     return new LongCallsOf({ ...this.#parts, pinned: this.#pinned }, caller);
   }
 
@@ -155,20 +161,25 @@ export class ScopedCalls {
   /**
    * By scope: the transaction's, the held one, else one of the scope's route.
    *
+   * @param asker Who takes it; who calls here, unless given.
    * @param isReset Whether what ran on it is undone at its release, or only where it left traces.
    */
-  async lease(target?: Route, isReset = true): Promise<Lease> {
+  async lease(target?: Route, asker?: Taker, isReset = true): Promise<Lease> {
     const scope = this.#scope;
     const route = target ?? scope.route ?? 'primary';
     const pin = { ...this.#pinOf(scope), route };
     if (scope.transaction) return this.#leases.ofTransaction(scope.transaction, pin);
     if (scope.held && (target === undefined || scope.route === target))
       return this.#leases.ofHeld(scope.held, pin, async () => {});
-    const held = this.#hold(this.#demandOf(scope, route), isReset);
+    const taker = asker ?? this.#parts.leaks?.taker('lease', scope);
+    const held = this.#hold(this.#demandOf(scope, route), taker, isReset);
     const finish = keptBy(scope.request, held, { untilAnswer: true });
     const end = () => finish(() => held.end());
+    if (taker) taker.cut = (reason) => held.cut(reason);
     try {
-      return await this.#leases.ofHeld(held, pin, end);
+      const lease = await this.#leases.ofHeld(held, pin, end, () => taker?.unfollow());
+      taker?.follow(lease, end);
+      return lease;
     } catch (error) {
       await end();
       throw error;
@@ -184,21 +195,24 @@ export class ScopedCalls {
     const { session: ownConnection, owner } = options;
     const stickiness = outer.stickiness ?? newStickiness();
     const held = outer.route === 'replica' ? outer.held : undefined;
-    const scope: Scope = { ...outer, route: 'replica', replica: options, stickiness, held, owner };
+    const method = options.method ?? outer.method;
+    const scope: Scope = { ...outer, route: 'replica', replica: options, stickiness, held, owner, method };
     return this.#openOn(scope, ownConnection);
   }
 
   #openPrimary(options: PrimaryOptions & Owned): OpenScope {
     const outer = this.#scope;
     const held = outer.route === 'primary' ? outer.held : undefined;
-    const scope: Scope = { ...outer, route: 'primary', held, owner: options.owner };
+    const { owner, method = outer.method } = options;
+    const scope: Scope = { ...outer, route: 'primary', held, owner, method };
     return this.#openOn(scope, options.session);
   }
 
   /** With the outer scope's connection where that has the same route, else one of its own where it asks for one. */
   #openOn(scope: Scope, ownConnection = false): OpenScope {
     if (scope.held || !ownConnection || scope.transaction) return openFor(scope);
-    const held = this.#hold(this.#demandOf(scope, scope.route ?? 'primary'));
+    const taker = this.#parts.leaks?.taker('session', scope);
+    const held = this.#hold(this.#demandOf(scope, scope.route ?? 'primary'), taker);
     const finish = keptBy(scope.request, held);
     return openFor({ ...scope, held }, () => finish(() => held.end()));
   }
@@ -242,13 +256,14 @@ export class ScopedCalls {
     const isRead = readOnly === true && isolation !== 'serializable';
     const route = isRead && outer.route === 'replica' ? 'replica' : 'primary';
     if (outer.held && outer.route === route) return outer.held;
-    const { dispatcher, demands } = this.#parts;
+    const { dispatcher, demands, leaks } = this.#parts;
     const demand = this.#demandOf(outer, route);
+    const taker = leaks?.taker('transaction', outer);
     if (!isRead || outer.route !== undefined || !demands.readsFromReplicas)
-      return dispatcher.source(() => demand);
+      return dispatcher.source(() => demand, taker);
     const reads = demands.ofUndecoratedReads(this.#sessionOf(outer));
     // It is borrowed for the first statement, which may be none for a replica.
-    return dispatcher.source(() => (deeds.needsPrimary ? demand : reads));
+    return dispatcher.source(() => (deeds.needsPrimary ? demand : reads), taker);
   }
 
   #demandOf(scope: Scope, route: Route): Demand {
@@ -259,10 +274,10 @@ export class ScopedCalls {
     return session ?? request?.session ?? this.#processSession;
   }
 
-  #hold(demand: Demand, isReset = true): HeldConnection {
+  #hold(demand: Demand, taker: Taker | undefined, isReset = true): HeldConnection {
     const { dispatcher, clock, acquireTimeoutMs } = this.#parts;
     const patience = new Patience(clock, acquireTimeoutMs);
-    return new HeldConnection({ borrow: () => dispatcher.borrow(demand) }, patience, isReset);
+    return new HeldConnection({ borrow: () => dispatcher.borrow(demand, taker) }, patience, isReset);
   }
 
   #pinOf(scope: Scope): Pin {

@@ -1,5 +1,6 @@
 import type { Role } from '../config/settings.js';
 import type { FailoverOutcome } from '../failover/journal.js';
+import { LEAK_KINDS, type LeakKind } from '../leak-event.js';
 import type { RouteReason } from '../routing/route.js';
 
 /** Why a call ran again: the label of `db_retries_total`. */
@@ -42,6 +43,7 @@ export class Tally {
   readonly #retries = new Map<RetryReason, number>();
   readonly #failovers = new Map<FailoverOutcome, number>();
   readonly #ignoredTokens = new Map<IgnoredToken, number>();
+  readonly #leaks = new Map<LeakKind, number>(LEAK_KINDS.map((kind) => [kind, 0]));
   readonly observers = new Set<ClusterObserver>();
 
   decided(target: Role, reason: RouteReason): void {
@@ -51,6 +53,14 @@ export class Tally {
 
   retried(reason: RetryReason): void {
     this.#retries.set(reason, (this.#retries.get(reason) ?? 0) + 1);
+  }
+
+  leaked(kind: LeakKind): void {
+    this.#leaks.set(kind, (this.#leaks.get(kind) ?? 0) + 1);
+  }
+
+  get leaks(): ReadonlyMap<LeakKind, number> {
+    return new Map(this.#leaks);
   }
 
   /** Tells who looks on; who is in a hurry asks first whether anybody does. */

@@ -11,6 +11,7 @@ import {
 import { PgCluster } from '../cluster.js';
 import type { ClusterEvents } from '../cluster-types.js';
 import type { FailoverStep } from '../failover-event.js';
+import { describeLeak } from '../leak-event.js';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './module-options.js';
 import { requestScopeMiddleware } from './request-scope.js';
 import { OWN_CLUSTER } from './tokens.js';
@@ -93,5 +94,9 @@ function logChanges(cluster: PgCluster): void {
     const line = text.filter((part) => part !== undefined).join(': ');
     if (ALARMS.has(step)) logger.warn(line);
     else logger.log(line);
+  });
+  cluster.on('leak', (event) => {
+    if (event.state === 'recovered') logger.log(describeLeak(event));
+    else logger.warn(describeLeak(event));
   });
 }

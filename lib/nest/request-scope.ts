@@ -18,11 +18,17 @@ export function requestScopeMiddleware(
   const carrier = new SessionTokenCarrier(cluster);
   return (request, response, next) => {
     const token = carrier.tokenIn(request);
-    const scope = new RequestScope(cluster.session.open(token));
+    const scope = new RequestScope(cluster.session.open(token), () => idOf(request));
     carrier.tellIn(response, scope.session, token);
     response.once('close', () => void (response.writableFinished ? scope.end() : scope.abandon()));
     cluster.runInRequest(scope, next);
   };
+}
+
+/** As loggers and Fastify put it on the request, else what the client or a proxy sent. */
+function idOf(request: IncomingMessage & { readonly id?: unknown }): string | undefined {
+  const { id = request.headers['x-request-id'] } = request;
+  return typeof id === 'string' || typeof id === 'number' ? String(id) : undefined;
 }
 
 /**

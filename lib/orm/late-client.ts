@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import pg from 'pg';
 import { toStatement, type QueryResult, type Statement } from '../query.js';
-import type { BoundCalls, ClientCalls } from '../session/client-calls.js';
+import type { Bind, BoundCalls, ClientCalls } from '../session/client-calls.js';
 import { ClientSettings } from './client-settings.js';
 import { failSubmitted, isSubmittable, untilDrained, type Submittable } from './submittable.js';
 
@@ -70,9 +70,10 @@ export abstract class LateClient extends EventEmitter {
       this.#submit(config);
       return config;
     }
+    const bind = this.#binder();
     const running = this.#inTurn(() => {
       const given = toStatement(config, typeof values === 'function' ? undefined : values);
-      return this.#run(this.#hasOwnTypes && !given.types ? { ...given, types: this } : given);
+      return this.#run(this.#hasOwnTypes && !given.types ? { ...given, types: this } : given, bind);
     });
     const inConfig = (config as { callback?: Callback<QueryResult> }).callback ?? told;
     if (!inConfig) return running;
@@ -136,7 +137,7 @@ export abstract class LateClient extends EventEmitter {
 
   unref(): void {}
 
-  async #run(statement: Statement): Promise<QueryResult> {
+  async #run(statement: Statement, bind: Bind): Promise<QueryResult> {
     const { text } = statement;
     const left = this.#calls.legacyOf(text);
     const bound = await this.#boundFor(left);
@@ -148,7 +149,7 @@ export abstract class LateClient extends EventEmitter {
     const given = settings === undefined ? statement : { ...statement, settings };
     if (!bound && (left === 'nothing' || left === 'settings' || !this.bindsBy(left)))
       return this.#calls.query(given);
-    const running = bound ?? (await this.#bind(text));
+    const running = bound ?? (await this.#bind(text, bind));
     try {
       return await running.query(given);
     } finally {
@@ -166,8 +167,13 @@ export abstract class LateClient extends EventEmitter {
     return this.#bound;
   }
 
-  async #bind(text: string): Promise<BoundCalls> {
-    const bound = await this.#calls.bind(text);
+  /** For who calls now; nearly none needs one while it is bound. */
+  #binder(): Bind {
+    return this.#bound ? (text) => this.#calls.binder()(text) : this.#calls.binder();
+  }
+
+  async #bind(text: string, bind: Bind): Promise<BoundCalls> {
+    const bound = await bind(text);
     this.#bound = bound;
     for (const event of FORWARDED) if (this.listenerCount(event) > 0) this.#forward(event);
     return bound;
@@ -200,10 +206,11 @@ export abstract class LateClient extends EventEmitter {
 
   /** It speaks with the connection itself, so it has one to itself. */
   #submit(query: Submittable): void {
+    const bind = this.#binder();
     void this.#inTurn(async () => {
       const text = query.text ?? query.cursor?.text ?? '';
       const wasBound = await this.#boundFor(this.#calls.legacyOf(text));
-      const bound = wasBound ?? (await this.#bind(text));
+      const bound = wasBound ?? (await this.#bind(text, bind));
       const client = (await bound.takeClient()) as pg.Client;
       const settings = wasBound ? undefined : this.#settings.text;
       if (settings !== undefined) await client.query(settings);

@@ -29,7 +29,7 @@ export interface Borrowed {
   /** Gives it back; what is left open on it is cut off. A second call does nothing. */
   release(): void;
   /** Cuts its socket: what runs on it has no use any more, and would not end soon. */
-  cut(): void;
+  cut(cause?: Error): void;
 }
 
 /** The same connection, whose release ends no more than one turn on it. */
@@ -47,7 +47,7 @@ export function forOneTurn(borrowed: Borrowed, release: () => void): Borrowed {
     commit: () => borrowed.commit(),
     taint: () => borrowed.taint(),
     release,
-    cut: () => borrowed.cut(),
+    cut: (cause) => borrowed.cut(cause),
   };
 }
 

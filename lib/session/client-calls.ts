@@ -20,6 +20,8 @@ export interface BoundCalls {
  */
 export type Legacy = 'nothing' | 'data' | 'settings' | 'transaction' | 'session';
 
+export type Bind = (text: string) => Promise<BoundCalls>;
+
 /** What a client needs that decides late where it runs. Each call goes by the scope it is made in. */
 export interface ClientCalls {
   /** Runs a statement that needs no connection of its own. */
@@ -31,6 +33,9 @@ export interface ClientCalls {
   isOfSession(text: string): boolean;
   /** Whether what is asked for now joins a transaction, and so has its connection already. */
   isJoined(): boolean;
-  /** A connection for this statement and what comes after it. */
-  bind(text: string): Promise<BoundCalls>;
+  /**
+   * What finds a connection for a statement and those after it. To be asked for in the turn of who calls, whom leak
+   * detection tells of.
+   */
+  binder(): Bind;
 }

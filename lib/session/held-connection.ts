@@ -17,6 +17,7 @@ export class HeldConnection implements ConnectionSource {
   readonly #atEnd = new Set<() => void>();
   #held: Borrowed | undefined;
   #isEnded = false;
+  #cutBecause: PgMcpError | undefined;
 
   /** @param isReset Whether the session is taken back to how it began in any case, or only where a statement left traces. */
   constructor(source: ConnectionSource, patience: Patience, isReset = true) {
@@ -34,6 +35,15 @@ export class HeldConnection implements ConnectionSource {
 
   get hasEnded(): boolean {
     return this.#isEnded;
+  }
+
+  /** Takes the connection from its users and cuts it: what runs on it fails, and what is asked for later, with that reason. */
+  cut(reason: PgMcpError): void {
+    this.#cutBecause = reason;
+    this.#isEnded = true;
+    this.#lending.abandonAll();
+    this.#held?.cut(reason);
+    this.#leave();
   }
 
   async query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
@@ -82,6 +92,10 @@ export class HeldConnection implements ConnectionSource {
   async #giveBack(): Promise<void> {
     this.#isEnded = true;
     if (this.#isReset) this.#held?.taint();
+    this.#leave();
+  }
+
+  #leave(): void {
     this.#held?.release();
     this.#held = undefined;
     for (const task of this.#atEnd) task();
@@ -94,7 +108,13 @@ export class HeldConnection implements ConnectionSource {
     else this.#atEnd.add(task);
   }
 
+  /** @throws PgMcpError with the reason for which it was cut. */
+  refuseWhenCut(): void {
+    if (this.#cutBecause) throw new PgMcpError('LEASE_RELEASED', this.#cutBecause.message);
+  }
+
   async #take(): Promise<Borrowed> {
+    this.refuseWhenCut();
     if (this.#isEnded) {
       throw new PgMcpError(
         'LEASE_RELEASED',
@@ -102,6 +122,8 @@ export class HeldConnection implements ConnectionSource {
       );
     }
     this.#held ??= await this.#open();
+    // That may have been while it was being set up.
+    this.refuseWhenCut();
     return this.#held;
   }
 

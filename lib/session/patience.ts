@@ -41,7 +41,7 @@ export class Patience {
       commit: () => whileItRuns(() => borrowed.commit()),
       taint: () => borrowed.taint(),
       release: () => borrowed.release(),
-      cut: () => borrowed.cut(),
+      cut: (cause) => borrowed.cut(cause),
     };
   }
 

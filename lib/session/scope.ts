@@ -23,9 +23,10 @@ export interface PrimaryOptions {
   readonly session?: boolean;
 }
 
-/** The object whose decorated method opened a scope. */
+/** The object whose decorated method opened a scope, and that method as people name it: `OrdersService.create`. */
 export interface Owned {
   readonly owner?: object;
+  readonly method?: string;
 }
 
 /** Something that keeps a connection, and gives it back early when the client has hung up. */
@@ -38,8 +39,19 @@ export class RequestScope {
   readonly #holders = new Set<Holder>();
   readonly #leases = new Set<Holder>();
 
-  /** @param session What its reads must have seen; unless given, a fresh one. */
-  constructor(readonly session: Session = new Session()) {}
+  /**
+   * @param session What its reads must have seen; unless given, a fresh one.
+   * @param idOf Finds what its logs call it; asked only where that is to be told.
+   */
+  constructor(
+    readonly session: Session = new Session(),
+    private readonly idOf: () => string | undefined = () => undefined,
+  ) {}
+
+  /** What its logs call it, where that is known. */
+  get id(): string | undefined {
+    return this.idOf();
+  }
 
   hold(holder: Holder, { untilAnswer = false } = {}): void {
     (untilAnswer ? this.#leases : this.#holders).add(holder);
@@ -82,6 +94,8 @@ export interface Scope {
   /** Whose writes its reads see; without one, the process has one for all. */
   readonly session?: Session;
   readonly owner?: object | undefined;
+  /** The innermost decorated method. */
+  readonly method?: string | undefined;
 }
 
 export const NO_SCOPE: Scope = {};

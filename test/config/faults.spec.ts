@@ -58,7 +58,7 @@ describe('one fault, its path, and what was expected', () => {
     [
       'a key of Object',
       within({ constructor: 1 }),
-      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, ssl, connection_pool, health_check, routing, consistency, session, failover, startup, shutdown, monitor, failover_strategy, health_check_timeout, health_check_interval)',
+      'constructor: unknown key "constructor" (known here: $schema, masters, replicas, ssl, connection_pool, health_check, routing, consistency, session, failover, leak_detection, startup, shutdown, monitor, failover_strategy, health_check_timeout, health_check_interval)',
     ],
     [
       'both spellings',

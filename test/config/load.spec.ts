@@ -55,6 +55,7 @@ test('what is not given has a default', () => {
       prepare: true,
       statementTimeoutMs: 0,
     },
+    leakDetection: { thresholdMs: 0, action: 'report' },
     healthCheck: { intervalMs: 1_000, timeoutMs: 2_000 },
     routing: {
       default: 'auto',

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Inject, Optional } from '@nestjs/common';
 import type { PgCluster } from '../../cluster.js';
 import { PgMcpError } from '../../errors.js';
+import type { Owned } from '../../session/scope.js';
 import { ClusterRegistry } from '../cluster-registry.js';
 import { DEFAULT_CLUSTER } from '../tokens.js';
 
@@ -11,8 +12,8 @@ const CLUSTERS = Symbol('nestjs-pg-mcp:clusters');
 /** Marks a function that a method's decorator made, with the names of the clusters it speaks to. */
 const SCOPED = Symbol('nestjs-pg-mcp:scoped');
 
-/** Runs the work of a method of `owner` in its scope. */
-export type Enter = (cluster: PgCluster, owner: object, work: () => unknown) => unknown;
+/** Runs the work of a method in its scope. */
+export type Enter = (cluster: PgCluster, by: Required<Owned>, work: () => unknown) => unknown;
 
 type Method = (this: object, ...args: unknown[]) => unknown;
 /**
@@ -35,7 +36,9 @@ export function scopedMethod(
       function (this: object, ...args: unknown[]) {
         const cluster = clusterOf(this, clusterName, where);
         const work = () => method.apply(this, args);
-        return onlyFromOutside && cluster.isInScopeOf(this) ? work() : enter(cluster, this, work);
+        return onlyFromOutside && cluster.isInScopeOf(this)
+          ? work()
+          : enter(cluster, { owner: this, method: where }, work);
       },
       onlyFromOutside ? [] : [clusterName],
     );

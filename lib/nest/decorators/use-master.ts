@@ -19,9 +19,9 @@ export function UseMaster({
   ...options
 }: UseMasterOptions = {}): MethodDecorator & ClassDecorator {
   const transactionOptions = typeof transaction === 'object' ? transaction : {};
-  return scopedMethod('UseMaster', cluster, (of, owner, work) =>
+  return scopedMethod('UseMaster', cluster, (of, by, work) =>
     of.useMaster(
-      { ...options, owner },
+      { ...options, ...by },
       transaction === false ? work : () => of.transaction(transactionOptions, work),
     ),
   );

@@ -15,5 +15,5 @@ export interface UseReplicaOptions extends ReplicaOptions {
 export function UseReplica({ cluster, ...options }: UseReplicaOptions = {}): MethodDecorator &
   ClassDecorator {
   checkReplicaOptions(options);
-  return scopedMethod('UseReplica', cluster, (of, owner, work) => of.useReplica({ ...options, owner }, work));
+  return scopedMethod('UseReplica', cluster, (of, by, work) => of.useReplica({ ...options, ...by }, work));
 }

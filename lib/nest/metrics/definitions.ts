@@ -74,6 +74,12 @@ export const SCRAPED_METRICS: readonly ScrapedMetric[] = [
     ['outcome'],
     ({ failovers }) => [...failovers].map(([outcome, count]) => [{ outcome }, count]),
   ),
+  counted(
+    'db_connection_leaks_total',
+    'Connections held past leak_detection.threshold or never released, by who kept them.',
+    ['kind'],
+    ({ leaks }) => [...leaks].map(([kind, count]) => [{ kind }, count]),
+  ),
   counted('db_connections_opened_total', 'Connections opened.', ['node'], ({ connections }) =>
     connections.map(({ node, opened }) => [{ node }, opened]),
   ),

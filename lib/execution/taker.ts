@@ -1,0 +1,126 @@
+import type { LeakEvent, LeakKind } from '../leak-event.js';
+import type { TransactionStatus } from '../pool/driver.js';
+import type { Hold } from '../pool/leak-detector.js';
+import type { PgMcpError } from '../errors.js';
+import type { Scope } from '../session/scope.js';
+import { CallStack } from './call-stack.js';
+import type { Onlooker, PoolConnection } from './pool-connection.js';
+
+/** Of a text that may be megabytes. */
+const LONGEST_STATEMENT = 1_000;
+
+const STATUSES: Readonly<Record<TransactionStatus, LeakEvent['transactionStatus']>> = {
+  I: 'idle',
+  T: 'in-transaction',
+  E: 'failed',
+};
+
+/** Who minds what is taken. */
+export interface HoldKeeper {
+  taken(hold: HeldByTaker): void;
+  givenBack(hold: HeldByTaker): void;
+  /** The hold is lost when the lease is garbage. @param giveBack Must not refer to the lease. */
+  follow(lease: object, hold: HeldByTaker, giveBack: () => Promise<void>): void;
+  unfollow(hold: HeldByTaker): void;
+}
+
+/** A call that takes a connection to keep it, with what there is to tell of that call. */
+export class Taker {
+  /** Takes the connection from whoever has it; not of those that give it back at their own end. */
+  cut: ((reason: PgMcpError) => void) | undefined;
+  readonly #keeper: HoldKeeper;
+  readonly #stack = new CallStack();
+  readonly #method: string | undefined;
+  #request: Scope['request'];
+  #requestId: string | undefined;
+  #hold: HeldByTaker | undefined;
+
+  constructor(
+    readonly kind: LeakKind,
+    scope: Scope,
+    keeper: HoldKeeper,
+  ) {
+    this.#keeper = keeper;
+    this.#method = scope.method;
+    this.#request = scope.request;
+  }
+
+  /** Passes the connection on; from then on it is held, until it is released. */
+  async take(borrowing: Promise<PoolConnection>): Promise<PoolConnection> {
+    const connection = await borrowing;
+    const hold = new HeldByTaker(this, connection, () => this.#keeper.givenBack(hold));
+    this.#hold = hold;
+    connection.watchedBy(hold);
+    this.#keeper.taken(hold);
+    return connection;
+  }
+
+  /** Something is sent by the connection's client, which nobody sees. */
+  sends(text: string): void {
+    this.#hold?.sends(text);
+  }
+
+  /** Has the connection given back when the lease is garbage. @param giveBack Must not refer to the lease. */
+  follow(lease: object, giveBack: () => Promise<void>): void {
+    if (this.#hold) this.#keeper.follow(lease, this.#hold, giveBack);
+  }
+
+  /** The connection is in use beside the lease, which may be dropped meanwhile. */
+  unfollow(): void {
+    if (this.#hold) this.#keeper.unfollow(this.#hold);
+  }
+
+  get facts(): Pick<LeakEvent, 'kind' | 'method' | 'requestId' | 'stack'> {
+    return {
+      kind: this.kind,
+      stack: this.#stack.text,
+      ...(this.#method !== undefined && { method: this.#method }),
+      ...(this.#requestId !== undefined && { requestId: this.#requestId }),
+    };
+  }
+
+  /** Lets go of the request, and of what the stack's frames refer to. */
+  settle(): void {
+    this.#stack.settle();
+    this.#requestId ??= this.#request?.id;
+    this.#request = undefined;
+  }
+}
+
+/** One connection that a taker has. */
+export class HeldByTaker implements Hold, Onlooker {
+  readonly #connection: PoolConnection;
+  #lastStatement: string | undefined;
+
+  constructor(
+    readonly taker: Taker,
+    connection: PoolConnection,
+    readonly released: () => void,
+  ) {
+    this.#connection = connection;
+  }
+
+  sends(text: string): void {
+    this.#lastStatement = text;
+  }
+
+  settle(): void {
+    this.taker.settle();
+  }
+
+  get facts() {
+    const { node, role, transactionStatus } = this.#connection;
+    const last = this.#lastStatement;
+    return {
+      ...this.taker.facts,
+      node,
+      role,
+      transactionStatus: STATUSES[transactionStatus],
+      ...(last !== undefined && { lastStatement: shortened(last) }),
+    };
+  }
+}
+
+function shortened(text: string): string {
+  return text.length <= LONGEST_STATEMENT ? text : `${text.slice(0, LONGEST_STATEMENT)} …`;
+}
