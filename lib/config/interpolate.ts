@@ -1,5 +1,5 @@
 import type { ConfigFault } from '../errors.js';
-import { FAILED, type Path, formatPath } from './path.js';
+import { FAILED, type Path, formatPath, isPlain } from './path.js';
 import type { Decrypt } from './secrets.js';
 import { readText, type Found } from './text-file.js';
 
@@ -75,10 +75,4 @@ function lookUp(body: string, { folder, environment, decrypt }: Surroundings): F
   const value = environment[name];
   if (fallback !== undefined) return { value: value === undefined || value === '' ? fallback : value };
   return value === undefined ? { problem: `the environment variable ${name} is not set` } : { value };
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }

@@ -18,6 +18,13 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }
 
+/** An object that was written as one, and no instance of a class. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
 /** Every text under a key that ends in `_file` as an absolute path. */
 export function withAbsolutePaths(
   settings: Record<string, unknown>,
@@ -25,7 +32,7 @@ export function withAbsolutePaths(
 ): Record<string, unknown> {
   const visit = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(visit);
-    return isRecord(value) ? visitAll(value) : value;
+    return isPlain(value) ? visitAll(value) : value;
   };
   const visitAll = (settings: Record<string, unknown>) =>
     Object.fromEntries(

@@ -77,7 +77,8 @@ function resolveNodes({ masters, replicas, ssl }: CheckedCluster): NodeSettings[
     configuredRole,
     accounts:
       configuredRole === 'primary' ? { primary: own, replica: other } : { primary: other, replica: own },
-    ssl: toTls(overlaidTls(ssl, given.ssl)),
+    // No server speaks TLS over a Unix socket, and libpq ignores it there too.
+    ssl: !given.host.startsWith('/') && toTls(overlaidTls(ssl, given.ssl)),
     weight: given.weight,
     ...(given.zone !== undefined && { zone: given.zone }),
   });

@@ -1,7 +1,7 @@
 import type { ConfigFault } from '../errors.js';
 import { toCamel } from './keys.js';
 import { isRecord } from './path.js';
-import { Tls, type TlsSettings } from './tls.js';
+import { Tls } from './tls.js';
 
 /** An `ssl` that has been checked, with its keys as the file writes them. */
 export type TlsSection = boolean | object | undefined;
@@ -27,10 +27,8 @@ export function overlaidTls(below: TlsSection, above: TlsSection): TlsSection {
 export function toTls(section: TlsSection): false | Tls {
   if (section === undefined || section === false) return false;
   if (section === true) return new Tls();
-  const { mode, ...rest } = section as { mode?: string };
-  if (mode === 'disable') return false;
-  const settings = Object.fromEntries(Object.entries(rest).map(([key, value]) => [toCamel(key), value]));
-  return new Tls({ ...settings, ...(mode !== undefined && { mode }) } as TlsSettings);
+  if ('mode' in section && section.mode === 'disable') return false;
+  return new Tls(Object.fromEntries(Object.entries(section).map(([key, value]) => [toCamel(key), value])));
 }
 
 const TWINS = [

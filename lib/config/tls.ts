@@ -80,7 +80,7 @@ function makeContext(settings: TlsSettings, contents: TlsFiles) {
   try {
     return createSecureContext({ ...settings, ...Object.fromEntries(read) });
   } catch (error) {
-    throw tlsError([{ path: '', message: `OpenSSL refuses them: ${describeError(error)}` }], error);
+    throw tlsError([{ path: '', message: `OpenSSL refuses these settings: ${describeError(error)}` }], error);
   }
 }
 

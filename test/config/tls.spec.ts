@@ -1,11 +1,13 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadSettings, type ClusterConfig } from '../../lib/config/index.js';
 import { overlaidTls } from '../../lib/config/tls-section.js';
 import { Tls } from '../../lib/config/tls.js';
 import { Authority } from '../support/authority.js';
+import { sure } from '../support/sure.js';
 import { faultsOf } from './faults-of.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pg-mcp-tls-config-'));
@@ -64,10 +66,16 @@ describe("what a node's ssl means", () => {
     expect(options.checkServerIdentity !== undefined).toBe(ignoresTheName);
   });
 
-  test("a function of one's own checks the name", () => {
-    const checkServerIdentity = () => undefined;
-    const tls = tlsOf({ checkServerIdentity });
-    expect(tls && tls.options().checkServerIdentity).toBe(checkServerIdentity);
+  test('what TypeScript alone can give is passed on', () => {
+    const [checkServerIdentity, secureContext] = [() => undefined, createSecureContext()];
+    const options = sure(tlsOf({ checkServerIdentity, secureContext }) || undefined).options();
+    expect(options.checkServerIdentity).toBe(checkServerIdentity);
+    expect(options.secureContext).toBe(secureContext);
+  });
+
+  test('nothing, over a Unix socket', () => {
+    const masters = [{ ...master, host: '/run/postgresql' }];
+    expect(loadSettings({ masters, ssl: true }).nodes[0]?.ssl).toBe(false);
   });
 });
 
@@ -159,7 +167,7 @@ describe('refused, with file and setting:', () => {
 
   test("what OpenSSL refuses, and what is Patroni's", () => {
     expect(faultsOf(configured({ ciphers: 'none' }))).toEqual([
-      expect.stringMatching(/^masters\[0\]\.ssl: OpenSSL refuses them: .*no cipher match/),
+      expect.stringMatching(/^masters\[0\]\.ssl: OpenSSL refuses these settings: .*no cipher match/),
     ]);
     const patroni = { ssl: { ca_file: junk } };
     expect(faultsOf({ masters: [master], failover: { patroni } })).toEqual([

@@ -1,10 +1,15 @@
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
 import { Tls } from '../../lib/config/tls.js';
 import type { PatroniSettings } from '../../lib/config/settings.js';
 import { PatroniClient } from '../../lib/failover/patroni-client.js';
 import { freePort } from '../../lib/testing/free-port.js';
+import { Authority } from '../support/authority.js';
 
 const NEVER = new AbortController().signal;
 const MEMBERS = JSON.stringify({ members: [{ name: 'a', role: 'leader' }] });
@@ -166,4 +171,34 @@ test('what is under way ends with its signal', async () => {
   const asked = clientOf([endpoint.host], { timeoutMs: 60_000 }).cluster(stopping.signal);
   stopping.abort(new Error('the cluster stops'));
   await expect(asked).rejects.toThrow('the cluster stops');
+});
+
+test('over https it is asked with the files that are there now', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pg-mcp-patroni-'));
+  const [authority, stranger] = [new Authority(folder, 'authority'), new Authority(folder, 'stranger')];
+  const { certFile, keyFile } = authority.issue('a', { names: ['IP:127.0.0.1'] });
+  const server = createHttpsServer(
+    { cert: readFileSync(certFile), key: readFileSync(keyFile) },
+    (_, response) => response.end(MEMBERS),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const caFile = join(folder, 'ca.crt');
+    copyFileSync(stranger.certFile, caFile);
+    const client = new PatroniClient(
+      { urls: [url], ssl: new Tls({ caFile }), timeoutMs: 2_000 },
+      systemClock,
+    );
+    await expect(client.cluster(NEVER)).rejects.toThrow(/unable to verify/);
+    copyFileSync(authority.certFile, caFile);
+    expect(await client.cluster(NEVER)).toHaveLength(1);
+    rmSync(caFile);
+    await expect(client.cluster(NEVER)).rejects.toThrow(
+      `ca_file: can't read ${caFile}: there is no such file`,
+    );
+  } finally {
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
 });
