@@ -2,9 +2,18 @@ import { balancing } from './balancing.js';
 import { bulk } from './bulk.js';
 import { growth } from './growth.js';
 import { head } from './head.js';
+import { orm } from './orm.js';
 import { reads } from './reads.js';
 import type { Subject } from './subject.js';
 import { writes } from './writes.js';
 
 /** By the name that `npm run bench --` takes, in the order they run. */
-export const SUBJECTS: Readonly<Record<string, Subject>> = { reads, writes, head, balancing, growth, bulk };
+export const SUBJECTS: Readonly<Record<string, Subject>> = {
+  reads,
+  writes,
+  head,
+  balancing,
+  growth,
+  bulk,
+  orm,
+};

@@ -17,11 +17,11 @@ const LEAD_MS = 60;
 const MAIN: readonly WayName[] = ['pool', 'prepared', 'pipelined', 'ours', 'ours-scope'];
 const PEERS: readonly WayName[] = [
   'postgres-js',
-  'drizzle',
+  'drizzle-replicas',
   'typeorm-raw',
-  'typeorm-repository',
-  'sequelize',
-  'prisma',
+  'typeorm-replicas',
+  'sequelize-raw',
+  'prisma-replicas',
 ];
 /** Nobody asks for their figures to the hundredth. */
 const PEERS_EVERY = 3;

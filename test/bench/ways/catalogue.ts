@@ -7,6 +7,30 @@ export interface WayEntry {
   load(): Promise<OpenWay>;
 }
 
+/** What a module of an ORM has. */
+interface OrmWays {
+  readonly openOverPool: OpenWay;
+  readonly openOverCluster: OpenWay;
+  /** By a feature of its own. */
+  readonly openReplicas?: OpenWay;
+}
+
+function orm<N extends string>(name: N, label: string, load: () => Promise<OrmWays>) {
+  const entry = (over: string, key: keyof OrmWays): WayEntry => ({
+    label: `${label}, ${over}`,
+    load: async () => {
+      const open = (await load())[key];
+      if (!open) throw new Error(`${label} has no feature for replicas`);
+      return open;
+    },
+  });
+  return {
+    [`${name}-pool`]: entry('over `pg.Pool`', 'openOverPool'),
+    [`${name}-cluster`]: entry('over `cluster.pool`', 'openOverCluster'),
+    [`${name}-replicas`]: entry('its own replicas', 'openReplicas'),
+  } as Record<`${N}-${'pool' | 'cluster' | 'replicas'}`, WayEntry>;
+}
+
 const WAYS = {
   pool: { label: '`pg.Pool`', load: async () => (await import('./pg-pool.js')).openPool },
   prepared: {
@@ -44,24 +68,19 @@ const WAYS = {
   },
   'typeorm-raw': {
     label: 'TypeORM `replication`, raw',
-    load: async () => (await import('./peers/typeorm.js')).openTypeOrmRaw,
+    load: async () => (await import('./orm/typeorm.js')).openReplicasRaw,
   },
-  'typeorm-repository': {
-    label: 'TypeORM `replication`, repository',
-    load: async () => (await import('./peers/typeorm.js')).openTypeOrmRepository,
-  },
-  drizzle: {
-    label: 'Drizzle `withReplicas`',
-    load: async () => (await import('./peers/drizzle.js')).openDrizzle,
-  },
-  sequelize: {
+  'sequelize-raw': {
     label: 'Sequelize `replication`, raw',
-    load: async () => (await import('./peers/sequelize.js')).openSequelize,
+    load: async () => (await import('./orm/sequelize.js')).openReplicasRaw,
   },
-  prisma: {
-    label: 'Prisma, read replicas extension',
-    load: async () => (await import('./peers/prisma.js')).openPrisma,
-  },
+  ...orm('typeorm', 'TypeORM, repository', () => import('./orm/typeorm.js')),
+  ...orm('drizzle', 'Drizzle', () => import('./orm/drizzle.js')),
+  ...orm('kysely', 'Kysely', () => import('./orm/kysely.js')),
+  ...orm('prisma', 'Prisma', () => import('./orm/prisma.js')),
+  ...orm('mikro-orm', 'MikroORM', () => import('./orm/mikro-orm.js')),
+  ...orm('sequelize', 'Sequelize, model', () => import('./orm/sequelize.js')),
+  ...orm('knex', 'Knex', () => import('./orm/knex.js')),
 } satisfies Record<string, WayEntry>;
 
 export type WayName = keyof typeof WAYS;

@@ -29,7 +29,7 @@ export const openOurs = openWith(0);
 /** In a replica scope, as under `@UseReplica()`. */
 export const openOursInScope = openWith(1);
 
-function clusterOn({ primary, replicas, monitor, connections, balance }: Target): PgCluster {
+export function clusterOn({ primary, replicas, monitor, connections, balance }: Target): PgCluster {
   return PgCluster.fromConfig(
     { masters: [primary], replicas: [...replicas], monitor },
     // As in the other ways: no connection is closed between two slices.
