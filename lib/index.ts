@@ -42,6 +42,7 @@ export type { ClusterObserver } from './execution/tally.js';
 export { ClusterRegistry } from './nest/cluster-registry.js';
 export { UseMaster, type UseMasterOptions } from './nest/decorators/use-master.js';
 export { UseReplica, type UseReplicaOptions } from './nest/decorators/use-replica.js';
+export { UseSession, type UseSessionOptions } from './nest/decorators/use-session.js';
 export type { PgMcpModuleExtras, PgMcpModuleOptions, PgMcpOptionsFactory } from './nest/module-options.js';
 export { PgMcpModule } from './nest/pg-mcp.module.js';
 export { getClusterToken, InjectCluster } from './nest/tokens.js';

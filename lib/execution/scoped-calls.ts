@@ -116,6 +116,16 @@ export class ScopedCalls {
     return carry(this.#storage, () => openFor({ ...this.#scope, session }), work);
   }
 
+  /** The same as a job of its own: leases that were forgotten come back at its end, all that is held when it fails. */
+  inJob<T>(session: Session, work: () => T): T {
+    const open = (): OpenScope => {
+      const request = new RequestScope(session);
+      const scope = { ...this.#scope, request };
+      return { scope, complete: () => request.end(), fail: () => request.abandon() };
+    };
+    return carry(this.#storage, open, work);
+  }
+
   inReplicaScope<T>(options: ReplicaOptions & Owned, work: () => T): T {
     return carry(this.#storage, () => this.#openReplica(options), work);
   }
@@ -147,6 +157,12 @@ export class ScopedCalls {
   /** Whether the innermost scope was opened by a method of that object. */
   isInScopeOf(owner: object): boolean {
     return this.#scope.owner === owner;
+  }
+
+  /** Whether calls here have a session that is not the process's. */
+  get isInSession(): boolean {
+    const { session, request } = this.#scope;
+    return (session ?? request) !== undefined;
   }
 
   get isInRequest(): boolean {

@@ -59,20 +59,37 @@ export class Sessions {
     return this.#parts.calls.inSession(this.open(token), work);
   }
 
+  /**
+   * Runs a function in the session that is open here, which sees what the token tells of from then on. Where none
+   * is, the function is a job with a session of its own: leases that it forgot come back at its end.
+   */
+  join<T>(token: string | undefined, work: () => T): T {
+    const { calls } = this.#parts;
+    if (!calls.isInSession) return calls.inJob(this.open(token), work);
+    this.#tell(calls.session, token);
+    return work();
+  }
+
   /** The session of a token, for who opens its scope by other means. */
   open(token: string | undefined): Session {
     const session = new Session();
-    if (token === undefined || token === '') return session;
+    this.#tell(session, token);
+    return session;
+  }
+
+  /** Has the session's reads see what the token tells of. */
+  #tell(session: Session, token: string | undefined): void {
+    if (token === undefined || token === '') return;
     const found = this.#signing().read(token);
     const { clock, monitor, tally } = this.#parts;
     const ignored = found ? whyIgnored(found, monitor.topology) : 'invalid';
     if (!found || ignored) tally.ignoredToken(ignored ?? 'invalid');
     else {
+      // One of a newer timeline takes the place of what the session has, and may turn out to count for nothing.
+      if (found.lsn === undefined || session.isMarked) session.wrote(clock.now());
       // Without a position it tells of the timeline all the same.
       session.reached({ timeline: found.timeline, lsn: found.lsn ?? 0n });
-      if (found.lsn === undefined) session.wrote(clock.now());
     }
-    return session;
   }
 
   /** Waits, not long, for the position behind what the session has written. */

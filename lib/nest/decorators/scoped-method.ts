@@ -12,8 +12,13 @@ const CLUSTERS = Symbol('nestjs-pg-mcp:clusters');
 /** Marks a function that a method's decorator made, with the names of the clusters it speaks to. */
 const SCOPED = Symbol('nestjs-pg-mcp:scoped');
 
-/** Runs the work of a method in its scope. */
-export type Enter = (cluster: PgCluster, by: Required<Owned>, work: () => unknown) => unknown;
+/** Runs the work of a method, called with those arguments, in its scope. */
+export type Enter = (
+  cluster: PgCluster,
+  by: Required<Owned>,
+  work: () => unknown,
+  args: readonly unknown[],
+) => unknown;
 
 type Method = (this: object, ...args: unknown[]) => unknown;
 /**
@@ -23,27 +28,33 @@ type Method = (this: object, ...args: unknown[]) => unknown;
 type Wrap = (method: Method, where: string, onlyFromOutside: boolean) => Method;
 type MethodOrClassDecorator = MethodDecorator & ClassDecorator;
 
-/** A decorator for a method, or for a class and so all its methods that have none of their own. */
+/**
+ * A decorator for a method, or for a class and so all its methods that have none of their own.
+ *
+ * @param routes Whether it says where statements go, in place of what the class's decorator says.
+ */
 export function scopedMethod(
   decorator: string,
   cluster: string | undefined,
   enter: Enter,
+  { routes = true } = {},
 ): MethodOrClassDecorator {
   const clusterName = cluster ?? DEFAULT_CLUSTER;
+  const routed = routes ? clusterName : undefined;
   const wrap: Wrap = (method, where, onlyFromOutside) =>
     disguise(
       method,
       function (this: object, ...args: unknown[]) {
         const cluster = clusterOf(this, clusterName, where);
         const work = () => method.apply(this, args);
-        return onlyFromOutside && cluster.isInScopeOf(this)
+        return onlyFromOutside && routes && cluster.isInScopeOf(this)
           ? work()
-          : enter(cluster, { owner: this, method: where }, work);
+          : enter(cluster, { owner: this, method: where }, work, args);
       },
-      onlyFromOutside ? [] : [clusterName],
+      onlyFromOutside || routed === undefined ? [] : [routed],
     );
   return (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => {
-    if (key === undefined) return decorateClass(target as new () => object, decorator, clusterName, wrap);
+    if (key === undefined) return decorateClass(target as new () => object, decorator, routed, wrap);
     if (!isMethod(descriptor?.value) || typeof target === 'function') {
       throw new TypeError(`@${decorator}() on ${String(key)}: it works on methods of an instance only`);
     }
@@ -52,13 +63,19 @@ export function scopedMethod(
   };
 }
 
-function decorateClass(target: new () => object, decorator: string, clusterName: string, wrap: Wrap): void {
+/** @param routed The cluster whose statements it routes: it leaves alone what routes them itself. */
+function decorateClass(
+  target: new () => object,
+  decorator: string,
+  routed: string | undefined,
+  wrap: Wrap,
+): void {
   const prototype: unknown = target.prototype;
   if (typeof prototype !== 'object' || prototype === null)
     throw new TypeError(`@${decorator}(): not a class`);
   wire(prototype);
   for (const [key, descriptor] of methodsOf(prototype)) {
-    if (isScopedFor(descriptor.value, clusterName)) continue;
+    if (routed !== undefined && isScopedFor(descriptor.value, routed)) continue;
     const value = wrap(descriptor.value as Method, `${target.name}.${String(key)}`, true);
     Object.defineProperty(prototype, key, { ...descriptor, value });
   }

@@ -31,7 +31,8 @@ export class PgMcpHealthIndicator {
       case 'up':
         return indicator.up(data);
       case 'degraded':
-        return indicator.degraded(data);
+        // Terminus 11 has no such state: it is up there, and the problems say what is missing.
+        return indicator.degraded?.(data) ?? indicator.up(data);
       case 'down':
         return indicator.down(data);
     }
