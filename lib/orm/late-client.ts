@@ -35,6 +35,8 @@ export abstract class LateClient extends EventEmitter {
   /** What `pg.Pool` and Sequelize look at. */
   _queryable = true;
   _ending = false;
+  /** One statement of a client waits for the other. */
+  readonly pipeline = false;
 
   constructor(calls: ClientCalls, { types }: LateClientOptions = {}) {
     super();
