@@ -48,7 +48,7 @@ it('start with a dead replica', async () => {
   app = await Test.createTestingModule({
     imports: [
       PgMcpModule.forRoot({
-        config: servers.config as never,
+        config: servers.config,
         healthCheck: { interval: '200ms', timeout: '500ms' },
         connectionPool: { acquireTimeout: '10s' },
       }),

@@ -70,7 +70,7 @@ describe('the module', () => {
     const { Pool: _pool, Client: _client, ...original } = pg;
     expect(rest).toEqual({ ...original });
     expect(new Pool({ max: 3 }).options.max).toBe(3);
-    expect(new Pool({ poolSize: 4, max: undefined } as never).options.max).toBe(4);
+    expect(new Pool({ poolSize: 4, max: undefined }).options.max).toBe(4);
     const options = { maxUses: 5, password: 'secret', connectionString: 'postgres://a:secret@b/c' };
     expect(new Pool(options).options).toMatchObject({ maxUses: 5 });
     expect(JSON.stringify(new Pool(options).options)).not.toContain('secret');
