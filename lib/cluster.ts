@@ -5,6 +5,7 @@ import type { InsertManyOptions } from './bulk/insert-many.js';
 import type { BulkRow, CopySource } from './bulk/pull.js';
 import type { StreamOptions } from './bulk/stream.js';
 import { patiently, systemClock, type Clock } from './clock.js';
+import { doctorOf, type Doctor } from './cluster-doctor.js';
 import type { ClusterCounters, ClusterEvents, ClusterParts, Transacted } from './cluster-types.js';
 import { loadSettings, type ClusterConfig, type ClusterOptions } from './config/index.js';
 import type { ClusterSettings } from './config/settings.js';
@@ -49,6 +50,13 @@ export class PgCluster implements Queryable, AsyncDisposable {
   readonly name: string;
   /** Carries a session to another process: by `token()` here and `resume(token, work)` there. */
   readonly session: Sessions;
+  /**
+   * Goes through the checklist for production: looks at every node over connections of its own, writes nothing, and says
+   * what passed, what an operator should know, what is wrong, and the remedies. Also where the cluster can't start.
+   *
+   * It rejects with a TypeError for an option that is none.
+   */
+  readonly doctor: Doctor;
   readonly #settings: ClusterSettings;
   readonly #clock: Clock;
   readonly #monitor: Monitor;
@@ -71,6 +79,7 @@ export class PgCluster implements Queryable, AsyncDisposable {
     this.#listeners = new Listeners(name);
     this.#settings = settings;
     this.#clock = clock;
+    this.doctor = doctorOf(name, { settings, clock, driver });
     const report: Monitor['report'] = (observation) => this.#monitor.report(observation);
     const topology = () => this.#monitor.topology;
     const texts = new KnownTexts(settings.pool);

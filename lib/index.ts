@@ -17,6 +17,9 @@ export {
   type PasswordTarget,
 } from './config/index.js';
 export type { ClusterSettings } from './config/settings.js';
+export type { Doctor } from './cluster-doctor.js';
+export type { DoctorOptions } from './doctor/examine.js';
+export type { CheckName, DoctorReport, Finding, Level } from './doctor/finding.js';
 export {
   AcquireTimeoutError,
   ConfigError,

@@ -7,6 +7,7 @@ import { readLayer } from './layer.js';
 import { joined, uncovered } from './merge.js';
 import { nodeFromUrl } from './node-url.js';
 import { FAILED, isRecord, withAbsolutePaths } from './path.js';
+import { plainSecrets } from './plain-secrets.js';
 import { resolveSettings } from './resolve.js';
 import { clusterSchema, SHORTEST_SECRET } from './schema.js';
 import { decryptionBy } from './secrets.js';
@@ -69,7 +70,10 @@ export function loadSettings(
   if (secret !== undefined && secret.length < SHORTEST_SECRET)
     faults.push({ path: SESSION_SECRET, message: `expected at least ${SHORTEST_SECRET} characters` });
   if (!result.success || faults.length > 0) throw new ConfigError(source, faults);
-  return resolveSettings(source, result.data, secret);
+  const settings = resolveSettings(source, result.data, secret);
+  if (!isPath) return settings;
+  const plain = plainSecrets(below.value).map((path) => below.spelled.get(path) ?? path);
+  return { ...settings, plainSecrets: plain };
 }
 
 interface Filled {

@@ -9,6 +9,8 @@ import type { Tls } from './tls.js';
 export interface ClusterSettings {
   /** Where they came from, for messages: a path, or `the given options`. */
   readonly source: string;
+  /** Of a file: the paths of the secrets that anybody can read in it. */
+  readonly plainSecrets?: readonly string[];
   readonly nodes: readonly NodeSettings[];
   readonly monitor: MonitorSettings;
   readonly pool: PoolSettings;
