@@ -58,7 +58,7 @@ class NotesResolver {
 class NotesGraph {}
 
 export const graphql: Entrance = {
-  name: 'a GraphQL operation',
+  name: 'a GraphQL query or mutation',
   module: () => NotesGraph,
   async open(app) {
     const url = `${await app.getUrl()}/graphql`;
