@@ -86,7 +86,7 @@ function configFile(change: { replicaPassword?: string } = {}): string {
 function clusterOf(...args: Parameters<typeof PgCluster.fromConfig>): PgCluster {
   const cluster = PgCluster.fromConfig(...args);
   clusters.push(cluster);
-  for (const event of ['topology', 'failover'] as const)
+  for (const event of ['topology', 'failover', 'leak'] as const)
     cluster.on(event, (told: unknown) => spill.value(`the event ${event}`, told));
   cluster.observe({
     queryEnded: (told) => spill.value('queryEnded', told),
@@ -128,7 +128,9 @@ it('the search finds what is printed, in each form', () => {
 });
 
 it('nothing of a cluster at work shows one', async () => {
-  const cluster = clusterOf(configFile());
+  const cluster = clusterOf(configFile(), { leakDetection: { threshold: '50ms' } });
+  const held: string[] = [];
+  cluster.on('leak', ({ node }) => held.push(node));
   await cluster.connect();
   await cluster.query('CREATE TABLE told (id int PRIMARY KEY)');
   await cluster.query('INSERT INTO told VALUES ($1)', [1]);
@@ -145,7 +147,9 @@ it('nothing of a cluster at work shows one', async () => {
   spill.value('a token', await cluster.session.token());
   spill.value('a route', await cluster.explainRoute('SELECT * FROM told'));
   spill.value('the health', await cluster.healthCheck());
-  for (const lease of [await cluster.getMasterConnection(), await cluster.getReplicaConnection()]) {
+  const leases = [await cluster.getMasterConnection(), await cluster.getReplicaConnection()];
+  await until(() => held.length === leases.length, { deadlineMs: 5_000, what: 'the leases to be told of' });
+  for (const lease of leases) {
     spill.value('a lease', lease);
     spill.value('its client', lease.client);
     await lease.release();
