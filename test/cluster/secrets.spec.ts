@@ -147,6 +147,7 @@ it('nothing of a cluster at work shows one', async () => {
   spill.value('a token', await cluster.session.token());
   spill.value('a route', await cluster.explainRoute('SELECT * FROM told'));
   spill.value('the health', await cluster.healthCheck());
+  spill.value('the checklist', await cluster.doctor());
   const leases = [await cluster.getMasterConnection(), await cluster.getReplicaConnection()];
   await until(() => held.length === leases.length, { deadlineMs: 5_000, what: 'the leases to be told of' });
   for (const lease of leases) {
