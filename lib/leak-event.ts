@@ -36,8 +36,8 @@ export interface LeakEvent {
   readonly method?: string;
   /** Of the HTTP request it was taken in. */
   readonly requestId?: string;
-  /** The calls that took it, the innermost first, as an error's stack has them. */
-  readonly stack: string;
+  /** The calls that took it, the innermost first, as an error's stack has them; not of more than 500 in a second. */
+  readonly stack?: string;
 }
 
 const WHO: Readonly<Record<LeakKind, string>> = {
@@ -59,7 +59,7 @@ export function describeLeak(event: LeakEvent): string {
     lastStatement !== undefined && `last statement: ${lastStatement}`,
   ].filter((fact) => fact !== false);
   const head = `${cluster}: ${WHO[kind]} on ${node} (${role}) ${whatBecame(event)}`;
-  return `${[head, ...facts].join('; ')}${stack === '' ? '' : `\n${stack}`}`;
+  return `${[head, ...facts].join('; ')}${stack ? `\n${stack}` : ''}`;
 }
 
 function whatBecame({ state, heldMs }: LeakEvent): string {

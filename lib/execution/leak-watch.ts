@@ -5,6 +5,7 @@ import { PgMcpError } from '../errors.js';
 import { describeLeak, type LeakEvent, type LeakKind } from '../leak-event.js';
 import { LeakDetector, type Finding } from '../pool/leak-detector.js';
 import type { Scope } from '../session/scope.js';
+import { StackAllowance } from './stack-allowance.js';
 import { Taker, type HeldByTaker, type HoldKeeper } from './taker.js';
 
 export interface LeakWatchParts {
@@ -30,6 +31,7 @@ export class LeakWatch implements HoldKeeper {
     // What runs on it is waited for; the reset, or its end, comes after.
     if (this.#detector.collected(hold)) giveBack().catch(() => {});
   });
+  readonly #stacks = new StackAllowance();
   #onExit: (() => void) | undefined;
 
   constructor(parts: LeakWatchParts) {
@@ -40,7 +42,7 @@ export class LeakWatch implements HoldKeeper {
 
   /** Who asks for a connection now, and will keep it. To be made in the call itself, whose stack it takes. */
   taker(kind: LeakKind, scope: Scope): Taker {
-    return new Taker(kind, scope, this);
+    return new Taker(kind, scope, this, this.#stacks.allows(this.#parts.clock.now()));
   }
 
   taken(hold: HeldByTaker): void {

@@ -29,18 +29,21 @@ export class Taker {
   /** Takes the connection from whoever has it; not of those that give it back at their own end. */
   cut: ((reason: PgMcpError) => void) | undefined;
   readonly #keeper: HoldKeeper;
-  readonly #stack = new CallStack();
+  readonly #stack: CallStack | undefined;
   readonly #method: string | undefined;
   #request: Scope['request'];
   #requestId: string | undefined;
   #hold: HeldByTaker | undefined;
 
+  /** @param takesStack Whether it may cost that. */
   constructor(
     readonly kind: LeakKind,
     scope: Scope,
     keeper: HoldKeeper,
+    takesStack: boolean,
   ) {
     this.#keeper = keeper;
+    this.#stack = takesStack ? new CallStack() : undefined;
     this.#method = scope.method;
     this.#request = scope.request;
   }
@@ -73,7 +76,7 @@ export class Taker {
   get facts(): Pick<LeakEvent, 'kind' | 'method' | 'requestId' | 'stack'> {
     return {
       kind: this.kind,
-      stack: this.#stack.text,
+      ...(this.#stack && { stack: this.#stack.text }),
       ...(this.#method !== undefined && { method: this.#method }),
       ...(this.#requestId !== undefined && { requestId: this.#requestId }),
     };
@@ -81,7 +84,7 @@ export class Taker {
 
   /** Lets go of the request, and of what the stack's frames refer to. */
   settle(): void {
-    this.#stack.settle();
+    this.#stack?.settle();
     this.#requestId ??= this.#request?.id;
     this.#request = undefined;
   }

@@ -82,7 +82,7 @@ describe('a lease held past the threshold', () => {
       lastStatement: 'SELECT $1::text AS answer',
     });
     expect(event?.heldMs).toBeGreaterThanOrEqual(150);
-    expect(event?.stack.split('\n')[0]).toMatch(/at forgetful .*leaks\.spec\.ts:\d+/);
+    expect(event?.stack?.split('\n')[0]).toMatch(/at forgetful .*leaks\.spec\.ts:\d+/);
     await lease.query('COMMIT');
     await lease.release();
     expect(told.map(({ state, transactionStatus }) => [state, transactionStatus])).toEqual([

@@ -2,6 +2,7 @@ import { balancing } from './balancing.js';
 import { bulk } from './bulk.js';
 import { growth } from './growth.js';
 import { head } from './head.js';
+import { leaks } from './leaks.js';
 import { orm } from './orm.js';
 import { reads } from './reads.js';
 import type { Subject } from './subject.js';
@@ -16,4 +17,5 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
   growth,
   bulk,
   orm,
+  leaks,
 };

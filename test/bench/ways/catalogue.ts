@@ -50,6 +50,14 @@ const WAYS = {
     label: 'nestjs-pg-mcp, in `useReplica`',
     load: async () => (await import('./ours.js')).openOursInScope,
   },
+  'ours-lease': {
+    label: 'nestjs-pg-mcp, a lease for each',
+    load: async () => (await import('./leases.js')).openLeases,
+  },
+  'ours-lease-watched': {
+    label: 'nestjs-pg-mcp, a lease for each, watched',
+    load: async () => (await import('./leases.js')).openWatchedLeases,
+  },
   'least-pools': {
     label: 'fewest under way by hand, a `pg.Pool` each',
     load: async () => (await import('./least-outstanding.js')).openLeastOutstandingPools,

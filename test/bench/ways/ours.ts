@@ -1,4 +1,4 @@
-import { PgCluster } from 'nestjs-pg-mcp';
+import { PgCluster, type ClusterOptions } from 'nestjs-pg-mcp';
 import { READ, WRITE } from '../harness/schema.js';
 import { textsOf } from './texts.js';
 import type { Account, OpenWay, Target } from './way.js';
@@ -29,13 +29,17 @@ export const openOurs = openWith(0);
 /** In a replica scope, as under `@UseReplica()`. */
 export const openOursInScope = openWith(1);
 
-export function clusterOn({ primary, replicas, monitor, connections, balance }: Target): PgCluster {
+export function clusterOn(
+  { primary, replicas, monitor, connections, balance }: Target,
+  options: ClusterOptions = {},
+): PgCluster {
   return PgCluster.fromConfig(
     { masters: [primary], replicas: [...replicas], monitor },
     // As in the other ways: no connection is closed between two slices.
     {
       connectionPool: { maxConnections: connections, idleTimeout: '1h' },
       ...(balance && { routing: { balance } }),
+      ...options,
     },
   );
 }
