@@ -132,7 +132,9 @@ describe('status', () => {
   });
 
   it('--watch goes on until Ctrl-C, code 0', async () => {
-    const run = new CommandRun(['status', '--watch', '--json', '--interval', '50ms', config.path], { env });
+    await using run = new CommandRun(['status', '--watch', '--json', '--interval', '50ms', config.path], {
+      env,
+    });
     const lines = () => run.stdout.split('\n').slice(0, -1);
     await until(() => lines().length >= 3, { deadlineMs: 10_000, what: 'three lines' });
     run.process.kill('SIGINT');
@@ -141,7 +143,7 @@ describe('status', () => {
   });
 
   it('--watch ends when nobody reads any more, code 0', async () => {
-    const run = new CommandRun(['status', '--watch', '--interval', '50ms', config.path], { env });
+    await using run = new CommandRun(['status', '--watch', '--interval', '50ms', config.path], { env });
     await until(() => run.stdout.split('primary node1').length > 2, {
       deadlineMs: 10_000,
       what: 'two tables',

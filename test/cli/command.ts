@@ -18,7 +18,7 @@ export interface CommandOptions {
 }
 
 /** The command of the built package in a process of its own. */
-export class CommandRun {
+export class CommandRun implements AsyncDisposable {
   readonly process: ChildProcessWithoutNullStreams;
   readonly #closed: Promise<unknown>;
   stdout = '';
@@ -37,6 +37,11 @@ export class CommandRun {
     await this.#closed;
     return this.process.exitCode ?? this.process.signalCode;
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.process.kill('SIGKILL');
+    await this.#closed;
+  }
 }
 
 export async function command(
@@ -47,7 +52,7 @@ export async function command(
   readonly stdout: string;
   readonly stderr: string;
 }> {
-  const run = new CommandRun(args, options);
+  await using run = new CommandRun(args, options);
   const code = await run.ended();
   return { code, stdout: run.stdout, stderr: run.stderr };
 }
