@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import pg from 'pg';
 import { toStatement, type QueryResult, type Statement } from '../query.js';
-import type { ClientCalls } from '../session/client-calls.js';
+import type { ClientCalls, Legacy } from '../session/client-calls.js';
 import { LateClient, later, type Callback, type LateClientOptions, type QueryConfig } from './late-client.js';
 import { isSubmittable } from './submittable.js';
 
@@ -24,8 +24,8 @@ interface Internals {
 
 /** It keeps the connection that it was bound to until it is released. */
 class PooledClient extends LateClient {
-  protected bindsBy(): boolean {
-    return true;
+  protected bindsBy(left: Legacy): boolean {
+    return left !== 'nothing' && left !== 'settings';
   }
 
   protected isDoneWith(): boolean {

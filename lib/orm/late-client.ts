@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import pg from 'pg';
 import { toStatement, type QueryResult, type Statement } from '../query.js';
-import type { Bind, BoundCalls, ClientCalls } from '../session/client-calls.js';
+import type { Bind, BoundCalls, ClientCalls, Legacy } from '../session/client-calls.js';
 import { ClientSettings } from './client-settings.js';
 import { failSubmitted, isSubmittable, untilDrained, type Submittable } from './submittable.js';
 
@@ -48,8 +48,8 @@ export abstract class LateClient extends EventEmitter {
     });
   }
 
-  /** Whether a statement that leaves something behind in its connection binds the client to that. */
-  protected abstract bindsBy(left: 'data' | 'transaction' | 'session'): boolean;
+  /** Whether a statement binds the client to the connection it runs on, by what it leaves there. Asked while it has none. */
+  protected abstract bindsBy(left: Legacy): boolean;
   /** Whether the connection can go, now that no transaction is open on it. */
   protected abstract isDoneWith(bound: BoundCalls): boolean;
 
@@ -149,8 +149,7 @@ export abstract class LateClient extends EventEmitter {
     }
     const settings = this.#settings.text;
     const given = settings === undefined ? statement : { ...statement, settings };
-    if (!bound && (left === 'nothing' || left === 'settings' || !this.bindsBy(left)))
-      return this.#calls.query(given);
+    if (!bound && !this.bindsBy(left)) return this.#calls.query(given);
     const running = bound ?? (await this.#bind(text, bind));
     try {
       return await running.query(given);
@@ -162,7 +161,7 @@ export abstract class LateClient extends EventEmitter {
   }
 
   /** What it is bound to, unless that can't serve a statement. */
-  async #boundFor(left: ReturnType<ClientCalls['legacyOf']>): Promise<BoundCalls | undefined> {
+  async #boundFor(left: Legacy): Promise<BoundCalls | undefined> {
     const bound = this.#bound;
     const isUnfit = bound?.isForReads === true && bound.state === 'idle' && left !== 'nothing';
     if (bound?.state === 'over' || isUnfit) await this.#letGo();
@@ -211,14 +210,19 @@ export abstract class LateClient extends EventEmitter {
     const bind = this.#binder();
     void this.#inTurn(async () => {
       const text = query.text ?? query.cursor?.text ?? '';
-      const wasBound = await this.#boundFor(this.#calls.legacyOf(text));
+      const left = this.#calls.legacyOf(text);
+      const wasBound = await this.#boundFor(left);
+      if (!wasBound) this.bindsBy(left);
       const bound = wasBound ?? (await this.#bind(text, bind));
-      const client = (await bound.takeClient()) as pg.Client;
-      const settings = wasBound ? undefined : this.#settings.text;
-      if (settings !== undefined) await client.query(settings);
-      client.query(query as unknown as pg.Submittable);
-      await untilDrained(client, (giveUp) => (this.#giveUpSubmitted = giveUp));
-      if (!wasBound && this.isDoneWith(bound)) await this.#letGo();
+      try {
+        const client = (await bound.takeClient()) as pg.Client;
+        const settings = wasBound ? undefined : this.#settings.text;
+        if (settings !== undefined) await client.query(settings);
+        client.query(query as unknown as pg.Submittable);
+        await untilDrained(client, (giveUp) => (this.#giveUpSubmitted = giveUp));
+      } finally {
+        if (!wasBound && this.isDoneWith(bound)) await this.#letGo();
+      }
     }).catch((error: Error) => failSubmitted(query, error));
   }
 

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { Legacy } from '../session/client-calls.js';
 import { LateClient } from './late-client.js';
 
 /**
@@ -12,9 +13,9 @@ export class StandingClient extends LateClient {
   readonly connection = new EventEmitter();
   #keeps = false;
 
-  protected bindsBy(left: 'data' | 'transaction' | 'session'): boolean {
+  protected bindsBy(left: Legacy): boolean {
     this.#keeps = left === 'session';
-    return left !== 'data';
+    return left === 'transaction' || left === 'session';
   }
 
   protected isDoneWith(): boolean {

@@ -1,4 +1,4 @@
-import { PgCluster } from 'nestjs-pg-mcp';
+import { PgCluster, RequestScope } from 'nestjs-pg-mcp';
 import { pgModule } from 'nestjs-pg-mcp/orm';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -132,6 +132,15 @@ describe('a client that nobody releases', () => {
     expect(await ask('SELECT 1 AS one')).toEqual({ one: 1 });
   });
 
+  it('has none to go on with when its request was answered meanwhile', async () => {
+    const request = new RequestScope();
+    await cluster.runInRequest(request, () => client.query('BEGIN'));
+    await request.end();
+    await expect(client.query('SELECT 1')).rejects.toMatchObject({ code: 'LEASE_RELEASED' });
+    await client.query('ROLLBACK');
+    expect(await ask('SELECT 1 AS one')).toEqual({ one: 1 });
+  });
+
   it('hears notifications, also by a listener that comes later, and of its loss', async () => {
     await client.query('LISTEN news');
     const heard = new Promise<pg.Notification>((resolve) => client.once('notification', resolve));
@@ -245,6 +254,13 @@ describe('a cursor', () => {
       await client.query('COMMIT');
     });
     expect(await ask('SELECT count(*)::int AS n FROM notes')).toEqual({ n: 2 });
+  });
+
+  it('that can not begin gives the connection back', async () => {
+    await client.query(`SET work_mem = 'much'`);
+    const cursor = client.query(new Cursor('SELECT 1')) as Cursor;
+    await expect(cursor.read(1)).rejects.toThrow('invalid value for parameter "work_mem"');
+    await allBack();
   });
 
   it('that fails tells so', async () => {
