@@ -70,7 +70,8 @@ export class Leases {
       connection: {
         client,
         get state() {
-          return held.hasEnded ? ('lost' as const) : borrowed.state;
+          // One that was in a transaction is lost by that.
+          return held.hasEnded && borrowed.state !== 'lost' ? 'over' : borrowed.state;
         },
       },
       query: (statement) => {

@@ -2,12 +2,17 @@ import type { Role } from '../config/settings.js';
 import { toStatement, type Queryable, type QueryResult, type Row, type Statement } from '../query.js';
 import type { Borrowed } from './borrowed.js';
 
+/** The connection of a lease, to look at and not to use; `over` when it was given back by other means than a release. */
+export interface LeasedConnection {
+  readonly client: unknown;
+  readonly state: Borrowed['state'] | 'over';
+}
+
 /** What a lease is made of. */
 export interface LeaseParts {
   readonly node: string;
   readonly role: Role;
-  /** To look at, not to use. */
-  readonly connection: Pick<Borrowed, 'state' | 'client'>;
+  readonly connection: LeasedConnection;
   /** The `pg.Client`, for a user who will do with it what nobody here sees. */
   takeClient(): unknown;
   query(statement: Statement): Promise<QueryResult>;
@@ -35,7 +40,7 @@ export class Lease implements Queryable, AsyncDisposable {
   }
 
   /** @internal To look at and listen to; who uses the client takes it by `client`. */
-  get connection(): Pick<Borrowed, 'state' | 'client'> {
+  get connection(): LeasedConnection {
     return this.#parts.connection;
   }
 
