@@ -100,13 +100,19 @@ export class AcquireTimeoutError extends PgMcpError {
     readonly elapsedMs: number,
     readonly pool: PoolCounts,
     cause?: unknown,
+    /** So many of the active connections are in a transaction in which nothing runs. */
+    readonly idleInTransaction = 0,
   ) {
     const { max, total, active, idle, pending } = pool;
     const counts = `${active} active, ${idle} idle, ${total} open of ${max} allowed, ${pending} waiting`;
+    const held =
+      idleInTransaction === 0
+        ? ''
+        : `; in transactions in which nothing runs, one of which may wait for this very call: ${idleInTransaction}`;
     const last = cause === undefined ? '' : `; the last attempt to connect failed: ${describeError(cause)}`;
     super(
       'ACQUIRE_TIMEOUT',
-      `no connection to ${node} came free within ${Math.round(elapsedMs)} ms (${counts})${last}`,
+      `no connection to ${node} came free within ${Math.round(elapsedMs)} ms (${counts})${held}${last}`,
       { cause, safeToRetry: true },
     );
   }

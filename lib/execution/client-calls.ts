@@ -75,7 +75,10 @@ export class LateCalls implements ClientCalls {
     const { classes, scope, pin, pinned, lease, readsFromReplicas } = this.#parts;
     const { transaction, route } = scope();
     const found = classes.classify(text);
-    if (transaction && isBegin(found)) return new Block(transaction.nest(), { pin: pin(), pinned, classes });
+    if (transaction && isBegin(found)) {
+      const block = transaction.nest({ readOnly: READ_ONLY.test(text) });
+      return new Block(block, { pin: pin(), pinned, classes });
+    }
     const isRead =
       found.kind === 'read' || (isBegin(found) && READ_ONLY.test(text) && !SERIALIZABLE.test(text));
     const isForReads = route === undefined && isRead && readsFromReplicas();

@@ -138,7 +138,13 @@ export class NodePool {
     }
     const { node } = this.#options;
     const onTimeout = (elapsedMs: number) =>
-      new AcquireTimeoutError(node, elapsedMs, this.counts, this.#opener.lastFailure);
+      new AcquireTimeoutError(
+        node,
+        elapsedMs,
+        this.counts,
+        this.#opener.lastFailure,
+        [...this.#active].filter((connection) => connection.isIdleInTransaction).length,
+      );
     this.#waiting.join(timeoutMs, onTimeout, served);
     this.#openWhatIsNeeded();
   }

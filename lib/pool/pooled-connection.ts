@@ -123,6 +123,10 @@ export class PooledConnection {
     });
   }
 
+  get isIdleInTransaction(): boolean {
+    return !this.driver.isBusy && this.driver.transactionStatus !== 'I';
+  }
+
   /** What forbids that anybody else gets it, if anything does. */
   get unfitBecause(): CloseReason | undefined {
     if (this.driver.isLost) return 'lost';

@@ -154,6 +154,26 @@ describe('a client', () => {
     client.release();
   });
 
+  it('whose server session is ended while nobody listens ends no process', async () => {
+    const client = await pool.connect();
+    await client.query('BEGIN');
+    const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
+    expect(client.listenerCount('error')).toBe(0);
+    const lost = () =>
+      cluster.getCounters().connections.reduce((sum, { closed }) => sum + (closed.get('lost') ?? 0), 0);
+    const before = lost();
+    await cluster.useMaster(() => cluster.query('SELECT pg_terminate_backend($1)', [rows[0].pid]));
+    const isGone = async () => {
+      const alive = await cluster.useMaster(() =>
+        cluster.query('SELECT FROM pg_stat_activity WHERE pid = $1', [rows[0].pid]),
+      );
+      return alive.rowCount === 0;
+    };
+    await until(isGone, { deadlineMs: 2_000, what: 'its server session to end' });
+    client.release();
+    await until(() => lost() > before, { deadlineMs: 2_000, what: 'the connection to count as lost' });
+  });
+
   it('whose server session is ended takes nobody with it', async () => {
     const client = await pool.connect();
     await client.query('BEGIN');

@@ -39,15 +39,19 @@ export interface OrmUnderTest {
 }
 
 /** The example's application, with one connection for each node: what waits for itself would never end. */
-export async function startOrm(orm: OrmUnderTest, config: object): Promise<TestingModule> {
+export async function startOrm(
+  module: OrmUnderTest['module'],
+  config: object,
+  acquireTimeout = '3s',
+): Promise<TestingModule> {
   const app = await Test.createTestingModule({
     imports: [
       PgMcpModule.forRoot({
         config: config as never,
         healthCheck: { interval: '100ms' },
-        connectionPool: { maxConnections: 1, acquireTimeout: '3s' },
+        connectionPool: { maxConnections: 1, acquireTimeout },
       }),
-      orm.module,
+      module,
     ],
   }).compile();
   return app.init();
@@ -61,7 +65,7 @@ export function keepsTheContract(orm: OrmUnderTest): void {
   const transaction = (work: (tx: InTransaction) => Promise<void>) => orm.transaction(app, work);
 
   beforeAll(async () => {
-    app = await startOrm(orm, (await freshDatabase()).config);
+    app = await startOrm(orm.module, (await freshDatabase()).config);
     cluster = app.get(PgCluster);
     authors = app.get(orm.authors);
     await orm.migrate(app);

@@ -3,19 +3,26 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import { PgCluster, PgMcpModule } from 'nestjs-pg-mcp';
 import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { DrizzleAuthors, DrizzleModule } from '../../sample-app/orm/drizzle.module.js';
 import { KnexAuthors, KnexModule } from '../../sample-app/orm/knex.module.js';
+import { KyselyAuthors, KyselyModule } from '../../sample-app/orm/kysely.module.js';
+import { MikroOrmAuthors, MikroOrmModule } from '../../sample-app/orm/mikro-orm.module.js';
+import { PrismaAuthors, PrismaModule, type Client } from '../../sample-app/orm/prisma.module.js';
 import { SequelizeAuthors, SequelizeModule } from '../../sample-app/orm/sequelize.module.js';
 import { TypeOrmAuthors, TypeOrmModule } from '../../sample-app/orm/typeorm.module.js';
 import { sure } from '../support/sure.js';
 import { until } from '../support/until.js';
 import { givenBack, TABLES, type Authors } from './contract.js';
+import { generateClient, type Generated } from './prisma-client.js';
 
 let servers: EmbeddedCluster;
 let app: TestingModule;
 let cluster: PgCluster;
+let prisma: Generated<Client>;
 let orms: readonly Authors[];
 
 beforeAll(async () => {
+  prisma = await generateClient();
   servers = await EmbeddedCluster.start({ replicas: 2 });
   for (const table of TABLES) await servers.primary.query(table);
   await servers.primary.query(
@@ -25,7 +32,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await app?.close();
-  await servers.stop();
+  await servers?.stop();
+  await prisma?.[Symbol.asyncDispose]();
 });
 
 const health = (name: string) => cluster.getStatus().nodes.find((node) => node.name === name)?.health;
@@ -55,17 +63,36 @@ it('start with a dead replica', async () => {
       TypeOrmModule,
       SequelizeModule,
       KnexModule,
+      DrizzleModule,
+      KyselyModule,
+      MikroOrmModule,
+      PrismaModule.forClient(prisma.PrismaClient),
     ],
   }).compile();
   await app.init();
   cluster = app.get(PgCluster);
-  orms = [app.get(TypeOrmAuthors), app.get(SequelizeAuthors), app.get(KnexAuthors)];
+  orms = [
+    TypeOrmAuthors,
+    SequelizeAuthors,
+    KnexAuthors,
+    DrizzleAuthors,
+    KyselyAuthors,
+    MikroOrmAuthors,
+    PrismaAuthors,
+  ].map((authors) => app.get<Authors>(authors));
   await writeAndRead('dead replica');
   await givenBack(cluster);
 });
 
+it('read what they wrote while no replica replays', async () => {
+  const [replica] = servers.replicas;
+  await sure(replica).pauseReplay();
+  await writeAndRead('paused');
+  await sure(replica).resumeReplay();
+});
+
 it('lose no read with the replica that dies under them', async () => {
-  const [dying, back] = servers.replicas.map((replica) => sure(replica));
+  const [dying, back] = servers.replicas;
   await sure(back).start();
   await untilUp(sure(back).name);
   let reads = 0;
