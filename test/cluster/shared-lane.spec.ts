@@ -337,12 +337,10 @@ describe('a replica that dies', () => {
     await until(() => begun > 2_000, { deadlineMs: 5_000, what: 'the reads to be under way' });
     // So that calls are on their way when it dies, however quick it is.
     await victim.freeze();
-    await until(() => retries(cluster, 'held-up') > 0, { deadlineMs: 5_000, what: 'calls to wait there' });
+    const status = () => sure(cluster.getStatus().nodes.find(({ port }) => port === victim.port));
+    await until(() => status().pool.active > 0, { deadlineMs: 5_000, what: 'calls to wait there' });
     await victim.kill();
-    await until(() => cluster.getStatus().nodes.find(({ port }) => port === victim.port)?.health === 'down', {
-      deadlineMs: 5_000,
-      what: 'the replica to be down',
-    });
+    await until(() => status().health === 'down', { deadlineMs: 5_000, what: 'the replica to be down' });
     isOver = true;
     await reading;
     expect(retries(cluster, 'connection-lost') + retries(cluster, 'not-sent')).toBeGreaterThan(0);
