@@ -69,13 +69,13 @@ export class ClusterPool extends pg.Pool {
   /** A client that comes free calls back from where it was released: who waited goes on in his own context. */
   // oxlint-disable-next-line typescript/no-explicit-any
   override connect(callback?: any): any {
-    return callback ? super.connect(AsyncResource.bind(callback)) : super.connect();
+    return callback ? super.connect(inContext(callback)) : super.connect();
   }
 
   // The overloads of `pg` can't be told apart by a type of ours.
   // oxlint-disable-next-line typescript/no-explicit-any
   override query(config: any, values?: any, callback?: any): any {
-    if (!this.#isShort(config)) return super.query(config, values, callback && AsyncResource.bind(callback));
+    if (!this.#isShort(config)) return super.query(config, values, callback && inContext(callback));
     const told: Callback<QueryResult> | undefined = typeof values === 'function' ? values : callback;
     const running = this.#ask(
       config as string | Statement,
@@ -126,4 +126,10 @@ export class ClusterPool extends pg.Pool {
   async #settled(): Promise<void> {
     await Promise.allSettled(this.#running);
   }
+}
+
+/** A callback in the context of who gives it; `AsyncResource.bind` takes many times as long. */
+function inContext<A extends unknown[]>(callback: (...args: A) => void): (...args: A) => void {
+  const context = new AsyncResource('nestjs-pg-mcp');
+  return (...args) => context.runInAsyncScope(callback, undefined, ...args);
 }

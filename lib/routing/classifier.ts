@@ -2,6 +2,7 @@ import type { Catalog } from './catalog/catalog.js';
 import { NameJudge } from './catalog/name-judge.js';
 import { TextCache, type CacheLimits } from '../text-cache.js';
 import { isWholeTransaction, readStatement } from './statement/reading.js';
+import { shapeOf } from './statement/shape.js';
 import { strictest, type Obstacle, type StatementClass } from './statement/statement-class.js';
 import { loadParser, parseStatements, tagOf, type Node } from './statement/syntax.js';
 
@@ -72,17 +73,22 @@ export class Classifier {
     if (this.#isInDoubt) return this.#decide(text, undefined);
     const known = this.#cache.get(text);
     if (known !== undefined) return known;
-    const found = this.#decide(text, this.#judge);
-    this.#cache.set(text, found);
+    const shape = shapeOf(text);
+    const found = (shape === text ? undefined : this.#cache.get(shape)) ?? this.#decide(text, this.#judge);
+    this.#remember(text, shape, found);
     return found;
   }
 
-  /** Has a text go to the primary until the next catalog: a replica was seen to refuse it. */
+  /** Has texts of this shape go to the primary until the next catalog: a replica was seen to refuse it. */
   keepFromReplicas(text: string): void {
-    this.#cache.set(text, {
-      ...primary('refused-on-standby', 'a replica refused it', true),
-      changesCatalog: false,
-    });
+    const found = { ...primary('refused-on-standby', 'a replica refused it', true), changesCatalog: false };
+    this.#remember(text, shapeOf(text), found);
+  }
+
+  /** By the text too: one that comes again needs no look at its shape. */
+  #remember(text: string, shape: string, found: StatementClass): void {
+    this.#cache.set(text, found);
+    if (shape !== text) this.#cache.set(shape, found);
   }
 
   #decide(text: string, judge: NameJudge | undefined): StatementClass {
