@@ -62,6 +62,10 @@ export class LateCalls implements ClientCalls {
     return this.#parts.classes.classify(text).kind === 'session';
   }
 
+  hasStandardStrings(): boolean {
+    return this.#parts.classes.hasStandardStrings;
+  }
+
   isJoined(): boolean {
     return this.#parts.scope().transaction !== undefined;
   }

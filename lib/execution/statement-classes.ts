@@ -61,6 +61,11 @@ export class StatementClasses {
     return this.#classifier?.catalog?.searchPathText;
   }
 
+  /** As the catalog has it; false before there is one. */
+  get hasStandardStrings(): boolean {
+    return this.#classifier?.catalog?.entries.hasStandardStrings === true;
+  }
+
   classify(text: string): StatementClass {
     const found = this.#classifier?.classify(text) ?? NO_PARSER;
     if (found.kind === 'primary' && found.reason === 'unknown-name') this.#lookSoon();

@@ -40,7 +40,9 @@ class PooledClient extends LateClient {
 export class ClusterPool extends pg.Pool {
   /** @internal What more pools over the same cluster are made of. */
   readonly calls: ClientCalls;
-  readonly #running = new Set<Promise<unknown>>();
+  /** Calls that no client was taken for. */
+  #running = 0;
+  #settled: (() => void) | undefined;
 
   constructor(calls: ClientCalls, options: ClusterPoolOptions) {
     class Client extends PooledClient {
@@ -102,20 +104,26 @@ export class ClusterPool extends pg.Pool {
     );
   }
 
-  async #ask(config: string | Statement, values: readonly unknown[] | undefined): Promise<QueryResult> {
-    const running = this.calls.query(toStatement(config, values));
-    this.#running.add(running);
+  #ask(config: string | Statement, values: readonly unknown[] | undefined): Promise<QueryResult> {
     try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
+      const running = this.calls.query(toStatement(config, values));
+      this.#running++;
+      running.then(this.#over, this.#over);
+      return running;
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
+
+  readonly #over = (): void => {
+    this.#running--;
+    if (this.#running === 0) this.#settled?.();
+  };
 
   /** Ends the face, once what was asked of it is done. */
   // oxlint-disable-next-line typescript/no-explicit-any
   override end(told?: any): any {
-    const ended = super.end().then(() => this.#settled());
+    const ended = super.end().then(() => this.#quiet());
     if (!told) return ended;
     ended.then(
       () => later(told, undefined),
@@ -123,8 +131,8 @@ export class ClusterPool extends pg.Pool {
     );
   }
 
-  async #settled(): Promise<void> {
-    await Promise.allSettled(this.#running);
+  async #quiet(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#settled = resolve));
   }
 }
 

@@ -22,7 +22,7 @@ const FORWARDED: readonly (string | symbol)[] = ['notification', 'notice', 'erro
  * then each statement goes where it may, and from then on all go there. What it SETs holds wherever they run.
  */
 export abstract class LateClient extends EventEmitter {
-  readonly #calls: ClientCalls;
+  protected readonly calls: ClientCalls;
   readonly #types: pg.TypeOverrides;
   readonly #settings = new ClientSettings();
   #hasOwnTypes: boolean;
@@ -40,7 +40,7 @@ export abstract class LateClient extends EventEmitter {
 
   constructor(calls: ClientCalls, { types }: LateClientOptions = {}) {
     super();
-    this.#calls = calls;
+    this.calls = calls;
     this.#types = new pg.TypeOverrides(types);
     this.#hasOwnTypes = types !== undefined;
     this.on('newListener', (event) => {
@@ -141,15 +141,15 @@ export abstract class LateClient extends EventEmitter {
 
   async #run(statement: Statement, bind: Bind): Promise<QueryResult> {
     const { text } = statement;
-    const left = this.#calls.legacyOf(text);
+    const left = this.calls.legacyOf(text);
     const bound = await this.#boundFor(left);
     if (!bound && left === 'settings') {
-      this.#settings.set(this.#calls.settingsIn(text), text);
+      this.#settings.set(this.calls.settingsIn(text), text);
       return { command: 'SET', rowCount: null, rows: [], fields: [] };
     }
     const settings = this.#settings.text;
     const given = settings === undefined ? statement : { ...statement, settings };
-    if (!bound && !this.bindsBy(left)) return this.#calls.query(given);
+    if (!bound && !this.bindsBy(left)) return this.calls.query(given);
     const running = bound ?? (await this.#bind(text, bind));
     try {
       return await running.query(given);
@@ -170,7 +170,7 @@ export abstract class LateClient extends EventEmitter {
 
   /** For who calls now; nearly none needs one while it is bound. */
   #binder(): Bind {
-    return this.#bound ? (text) => this.#calls.binder()(text) : this.#calls.binder();
+    return this.#bound ? (text) => this.calls.binder()(text) : this.calls.binder();
   }
 
   async #bind(text: string, bind: Bind): Promise<BoundCalls> {
@@ -210,7 +210,7 @@ export abstract class LateClient extends EventEmitter {
     const bind = this.#binder();
     void this.#inTurn(async () => {
       const text = query.text ?? query.cursor?.text ?? '';
-      const left = this.#calls.legacyOf(text);
+      const left = this.calls.legacyOf(text);
       const wasBound = await this.#boundFor(left);
       if (!wasBound) this.bindsBy(left);
       const bound = wasBound ?? (await this.#bind(text, bind));

@@ -20,7 +20,10 @@ interface OpenQuery {
   name?: string;
   readonly text: string;
   readonly values?: unknown[];
-  readonly _result: OpenResult;
+  queryMode?: string;
+  _rowMode: Statement['rowMode'];
+  _result: OpenResult;
+  _results: OpenResult;
   _canceledDueToError: unknown;
   handleRowDescription(message: { readonly fields: QueryField[] }): void;
   handleCommandComplete(message: object, connection: object): void;
@@ -30,13 +33,14 @@ interface OpenQuery {
 interface Library {
   readonly utils: { readonly prepareValue: (value: unknown) => unknown };
   readonly Query: new (
-    config: string | object,
+    text: string,
     values: readonly unknown[] | undefined,
     callback: (error: unknown, result: never) => void,
   ) => OpenQuery;
+  readonly Result: new (rowMode: Statement['rowMode'], types: Statement['types']) => OpenResult;
 }
 
-const { utils, Query } = pg as unknown as Library;
+const { utils, Query, Result } = pg as unknown as Library;
 
 const EXECUTE = serialize.execute();
 const DESCRIBE_AND_EXECUTE = Buffer.concat([serialize.describe({ type: 'P' }), EXECUTE]);
@@ -81,10 +85,14 @@ export class StatementQuery<R> extends Query {
     line: Line,
     callback: Callback<R>,
   ) {
-    const isPlain = rowMode === undefined && types === undefined && queryMode === undefined;
-    // `pg` copies a config property by property, which costs as much as all the rest of the way.
-    super(isPlain ? text : { text, rowMode, types, queryMode }, values, callback);
+    // `pg` would copy a config property by property, which costs as much as all the rest of the way.
+    super(text, values, callback);
     if (name !== undefined) this.name = name;
+    if (queryMode !== undefined) this.queryMode = queryMode;
+    if (rowMode !== undefined || types !== undefined) {
+      this._rowMode = rowMode;
+      this._result = this._results = new Result(rowMode, types);
+    }
     this.#line = line;
     this.#id = id;
   }

@@ -31,6 +31,8 @@ export interface ClientCalls {
   settingsIn(text: string): string;
   /** Whether it belongs to a session, and alone would be refused. */
   isOfSession(text: string): boolean;
+  /** Whether a backslash in a text stands for itself, as far as is known: `standard_conforming_strings`. */
+  hasStandardStrings(): boolean;
   /** Whether what is asked for now joins a transaction, and so has its connection already. */
   isJoined(): boolean;
   /**

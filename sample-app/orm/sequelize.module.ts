@@ -26,6 +26,9 @@ interface Note extends Model<InferAttributes<Note>, InferCreationAttributes<Note
 const id = { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true } as const;
 const text = { type: DataTypes.TEXT, allowNull: false } as const;
 
+/** What it sets for its sessions otherwise would keep their reads from sharing connections. Its types lack the first. */
+const SETS_NOTHING = { keepDefaultTimezone: true, dialectOptions: { clientMinMessages: 'ignore' } };
+
 /** The models belong to the instance: another application in this process has its own. */
 export class Database extends Sequelize {
   readonly authors = this.define<Author>('authors', { id, name: { ...text, unique: true } });
@@ -35,6 +38,7 @@ export class Database extends Sequelize {
     super({
       dialect: 'postgres',
       dialectModule: pgModule(cluster),
+      ...SETS_NOTHING,
       // Clients are light: their connections are those of the cluster.
       pool: { max: 100 },
       define: { timestamps: false },

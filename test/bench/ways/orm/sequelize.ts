@@ -3,12 +3,16 @@ import { READ } from '../../harness/schema.js';
 import type { Account, NodeAddress, OpenWay, Target } from '../way.js';
 import { overCluster, overPool, wayOf, type OpenOrm, type Read } from './backing.js';
 
+/** In all ways: what is set for a session keeps reads from sharing connections. */
+const SETS_NOTHING = { keepDefaultTimezone: true, dialectOptions: { clientMinMessages: 'ignore' } };
+
 function start(options: Options, max: number): Sequelize {
   return new Sequelize({
     dialect: 'postgres',
     // As in the other ways: no connection is closed between two slices.
     pool: { max, idle: 3_600_000 },
     logging: false,
+    ...SETS_NOTHING,
     ...options,
   });
 }
