@@ -21,10 +21,14 @@ export interface ClassifierOptions {
 /** Texts beyond, in UTF-16 units, are not parsed. */
 const LONGEST = 65_536;
 const CACHE: CacheLimits = { entries: 20_000, bytes: 16 * 1024 * 1024 };
+/** Those that come again need no look at their shape. Those that don't are many, and to keep them long costs more than that. */
+const SHAPED: CacheLimits = { entries: 100, bytes: 256 * 1024 };
 
 /** Says of a statement's text whether a replica may run it, by PostgreSQL's parser and the database's catalog. */
 export class Classifier {
+  /** By shape, which most texts are themselves. */
   readonly #cache: TextCache<StatementClass>;
+  readonly #shaped = new TextCache<StatementClass>(SHAPED);
   readonly #safeFunctions: ReadonlySet<string>;
   readonly #accountsDiffer: boolean;
   #catalog: Catalog | undefined;
@@ -55,6 +59,7 @@ export class Classifier {
       accountsDiffer: this.#accountsDiffer,
     });
     this.#cache.clear();
+    this.#shaped.clear();
     this.#isInDoubt = false;
   }
 
@@ -71,7 +76,7 @@ export class Classifier {
   /** Never throws: what can't be understood is for the primary. */
   classify(text: string): StatementClass {
     if (this.#isInDoubt) return this.#decide(text, undefined);
-    const known = this.#cache.get(text);
+    const known = this.#cache.get(text) ?? this.#shaped.get(text);
     if (known !== undefined) return known;
     const shape = shapeOf(text);
     const found = (shape === text ? undefined : this.#cache.get(shape)) ?? this.#decide(text, this.#judge);
@@ -85,10 +90,9 @@ export class Classifier {
     this.#remember(text, shapeOf(text), found);
   }
 
-  /** By the text too: one that comes again needs no look at its shape. */
   #remember(text: string, shape: string, found: StatementClass): void {
-    this.#cache.set(text, found);
-    if (shape !== text) this.#cache.set(shape, found);
+    this.#cache.set(shape, found);
+    if (shape !== text) this.#shaped.set(text, found);
   }
 
   #decide(text: string, judge: NameJudge | undefined): StatementClass {
