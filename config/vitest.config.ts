@@ -39,6 +39,8 @@ export default defineConfig({
   oxc,
   resolve: { alias },
   test: {
+    // Most of the time they wait for servers, which two files at a time do well even on one core.
+    maxWorkers: 2,
     // Of the whole run: each project that had it would start a cluster.
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
