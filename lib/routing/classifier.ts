@@ -1,5 +1,5 @@
 import type { Catalog } from './catalog/catalog.js';
-import { NameJudge } from './catalog/name-judge.js';
+import { nameJudge, type NameJudge } from './catalog/name-judge.js';
 import { TextCache, type CacheLimits } from '../text-cache.js';
 import { isWholeTransaction, readStatement } from './statement/reading.js';
 import { shapeOf } from './statement/shape.js';
@@ -54,7 +54,7 @@ export class Classifier {
   /** Classifies by this catalog from now on, and forgets what was decided by an older one. */
   use(catalog: Catalog): void {
     this.#catalog = catalog;
-    this.#judge = new NameJudge(catalog, {
+    this.#judge = nameJudge(catalog, {
       safeFunctions: this.#safeFunctions,
       accountsDiffer: this.#accountsDiffer,
     });

@@ -150,6 +150,64 @@ describe('a statement', () => {
     expect(verdict(text)).toBe(expected);
   });
 
+  // `lower(text)` is the server's own, `lower(int)` writes.
+  it.each([
+    [`SELECT lower('a' || 'b')`, 'read'],
+    [`SELECT lower(name || ', ' || name) FROM users`, 'read'],
+    [`SELECT lower('a' || NULL)`, 'read'],
+    [`SELECT lower('a' || 'b' || 1)`, 'write'],
+    [`SELECT lower('a' || id) FROM users`, 'write'],
+    [`SELECT lower('a'::text || x) FROM (SELECT '{1}'::int[] AS x) y`, 'write'],
+    ['SELECT lower(1 + 1)', 'write'],
+    ['SELECT joins_elsewhere()', 'write'],
+    ['SELECT joins_varchars()', 'write'],
+  ])('joins texts to a text, by the operator of the server: %s', (text, expected) => {
+    expect(verdict(text)).toBe(expected);
+  });
+
+  const cut = `SELECT 1 AS ${'n'.repeat(51)}`;
+  it.each([
+    [`SELECT runs('SELECT 1')`, 'read'],
+    [`SELECT runs('SELECT 1'::text)`, 'read'],
+    [`SELECT runs(q => CAST('SELECT 1' AS varchar))`, 'read'],
+    [`SELECT runs('SELECT 1'::pg_catalog.text)`, 'read'],
+    [`SELECT runs('TRUNCATE users'::text)`, 'write'],
+    [`SELECT runs('SELECT 10'::varchar(8))`, 'volatile-function'],
+    [`SELECT runs('SELECT 1'::public.text)`, 'volatile-function'],
+    [`SELECT runs('SELECT 1'::text::text)`, 'volatile-function'],
+    [`SELECT set_config('work_mem'::text, '1', true)`, 'read'],
+    [`SELECT set_config('work_memory'::varchar(8), '1', true)`, 'session-state'],
+    [`SELECT runs('${cut}'::name)`, 'read'],
+    [`SELECT runs('${cut}é'::name)`, 'volatile-function'],
+  ])('a literal cast to a text says what it said: %s', (text, expected) => {
+    expect(verdict(text)).toBe(expected);
+  });
+
+  it.each([
+    ['SELECT count(*) FROM seq', 'read'],
+    ['SELECT 1 FROM users, seq', 'read'],
+    ['SELECT EXISTS (SELECT FROM seq)', 'read'],
+    ['SELECT count(seq) FROM seq', 'sequence'],
+    ['SELECT count(*) FROM seq WHERE is_called', 'sequence'],
+    ['SELECT 1 FROM seq s NATURAL JOIN users', 'sequence'],
+    ['SELECT 1 FROM seq JOIN users USING (id)', 'sequence'],
+    ['TABLE seq', 'sequence'],
+    ['SELECT 1 FROM unlogged_seq', 'unlogged-table'],
+  ])('that looks into no sequence reads one row of each: %s', (text, expected) => {
+    expect(verdict(text)).toBe(expected);
+  });
+
+  it.each([
+    ['SELECT calls_reader()', 'read'],
+    ['SELECT calls_elsewhere()', 'write'],
+    ['SELECT calls_here()', 'read'],
+    ['SELECT calls_back()', 'read'],
+    ['SELECT calls_back(), calls_elsewhere()', 'write'],
+    ['DO $$ BEGIN PERFORM calls_elsewhere(); END $$', 'code-block'],
+  ])('has functions look for names where their callers do, unless they say where: %s', (text, expected) => {
+    expect(verdict(text)).toBe(expected);
+  });
+
   it('that is too long or too deep goes to the primary', () => {
     expect(verdict(`SELECT '${'x'.repeat(65_536)}'`)).toBe('too-long');
     expect(verdict(`SELECT ${'('.repeat(20_000)}1${')'.repeat(20_000)}`)).toBe('not-parsed');

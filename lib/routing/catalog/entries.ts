@@ -24,7 +24,7 @@ export interface FunctionEntry {
   /** CREATE FUNCTION, of one in SQL or PL/pgSQL. */
   readonly definition: string | null;
   readonly searchPath: readonly string[] | undefined;
-  /** It runs with settings by which its text is not what it seems. */
+  /** It runs with settings, or as an account, by which its text is not what it seems. */
   readonly hasOtherMeaning: boolean;
   readonly extension: string | undefined;
   /** Functions that it is made of, if it is an aggregate. */

@@ -1,9 +1,9 @@
+import { plainTextOf } from '../statement/arguments.js';
 import {
   asList,
   asNode,
   asText,
   isNode,
-  literalText,
   parseStatements,
   tagOf,
   words,
@@ -42,7 +42,7 @@ export function argumentsOf(definition: string): readonly GivenArgument[] {
         number,
         name: asText(parameter['name']),
         isText: isPlain && isText && type['arrayBounds'] === undefined,
-        otherwise: literalText(parameter['defexpr']),
+        otherwise: plainTextOf(parameter['defexpr']),
       };
     });
 }

@@ -152,7 +152,8 @@ function toFunction(row: Fields, isBuiltin: boolean): FunctionEntry {
     source: optional(row['source']),
     definition: optional(row['definition']),
     searchPath: path === undefined ? undefined : readPath(path.slice(SEARCH_PATH.length + 1)),
-    hasOtherMeaning: others.some((name) => name !== SEARCH_PATH && !isHarmlessSetting(name)),
+    hasOtherMeaning:
+      flag(row['follows_account']) || others.some((name) => name !== SEARCH_PATH && !isHarmlessSetting(name)),
     extension: optional(row['extension']) ?? undefined,
     parts: oids(optional(row['parts'])),
     defaults: readReferences(optional(row['default_references'])),

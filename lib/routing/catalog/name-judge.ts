@@ -1,3 +1,4 @@
+import { PLAIN_TYPES } from '../statement/arguments.js';
 import type {
   Argument,
   FunctionCall,
@@ -5,6 +6,7 @@ import type {
   Name,
   OperatorUse,
   Projection,
+  RelationName,
 } from '../statement/mentions.js';
 import { readStatement, type Reading } from '../statement/reading.js';
 import type { Obstacle } from '../statement/statement-class.js';
@@ -16,84 +18,116 @@ import { asInBody, inCode } from './code.js';
 import { readBlock } from './function-body.js';
 import { judgeLocalSetting } from './local-settings.js';
 import { ObjectJudge, type Mode, type ObjectJudgeParts } from './object-judge.js';
-import { fittingOverloads, type KnownArgument } from './overloads.js';
+import { fittingOverloads, isString, TEXT, type KnownArgument } from './overloads.js';
+import { TEMPLATE_OPERATOR } from './text-template.js';
+import { Trials } from './trials.js';
 
-/** Says of what statements mention what keeps them from a replica. */
+type Options = Pick<ObjectJudgeParts, 'safeFunctions' | 'accountsDiffer'>;
+type Family = (path: readonly string[]) => NameJudge;
+
+/** For the statements of the catalog's role. */
+export function nameJudge(catalog: Catalog, options: Options): NameJudge {
+  const { searchPath, own } = catalog.entries;
+  const trials = new Trials();
+  const judges = new Map<string, NameJudge>();
+  const underPath: Family = (path) => {
+    const key = JSON.stringify(path);
+    const judge = judges.get(key) ?? new NameJudge(catalog, path, { ...options, trials }, underPath);
+    judges.set(key, judge);
+    return judge;
+  };
+  const paths = own.functions.map((entry) => entry.searchPath ?? searchPath);
+  const all = new Set([searchPath, ...paths].map(underPath));
+  // A second round takes in what the first has found.
+  for (let round = 0; round < 2; round++) {
+    for (const judge of all) judge.loadTypes();
+    trials.forgetAcquittals();
+  }
+  return underPath(searchPath);
+}
+
+/** Says of what statements mention, by the names that a search_path gives it, what keeps them from a replica. */
 export class NameJudge {
   readonly #catalog: Catalog;
+  readonly #path: readonly string[];
   readonly #objects: ObjectJudge;
+  /** `'x'::text` may be another text than `'x'`. */
+  readonly #hasOwnTexts: boolean;
 
   constructor(
     catalog: Catalog,
-    { safeFunctions, accountsDiffer }: Pick<ObjectJudgeParts, 'safeFunctions' | 'accountsDiffer'>,
+    path: readonly string[],
+    options: Options & Pick<ObjectJudgeParts, 'trials'>,
+    family: Family,
   ) {
     this.#catalog = catalog;
+    this.#path = path;
+    this.#hasOwnTexts = PLAIN_TYPES.some((name) => catalog.type({ name }, path)?.isBuiltin === false);
     this.#objects = new ObjectJudge({
+      ...options,
       catalog,
-      safeFunctions,
-      accountsDiffer,
-      judgeReadings: (readings, mode, path) =>
-        readings.flatMap((reading) =>
-          this.judge({ ...asInBody(reading), ...(mode === 'plan' && { mode }) }, path),
-        ),
+      path,
+      judgeReadings: (readings, mode) =>
+        readings.flatMap((reading) => this.judge({ ...asInBody(reading), ...(mode === 'plan' && { mode }) })),
+      underPath: (other) => family(other).#objects,
     });
-    this.#objects.prepare();
+  }
+
+  loadTypes(): void {
+    this.#objects.loadTypes();
   }
 
   /** Every obstacle in a statement: by its syntax, and by what its names mean. */
-  judge(reading: Reading, path = this.#catalog.entries.searchPath): readonly Obstacle[] {
-    if (!reading.code) return this.#judge(reading, path);
+  judge(reading: Reading): readonly Obstacle[] {
+    if (!reading.code) return this.#judge(reading);
     const { reason, block } = reading.code;
-    return inCode(reason, block === undefined ? this.#judge(reading, path) : this.#block(block, path));
+    return inCode(reason, block === undefined ? this.#judge(reading) : this.#block(block));
   }
 
-  #block(source: string, path: readonly string[]): readonly Obstacle[] {
+  #block(source: string): readonly Obstacle[] {
     const body = readBlock(source);
     if (!body || body.templates.length > 0)
       return [{ kind: 'primary', reason: 'code-block', detail: 'DO', writes: true }];
-    return body.readings.flatMap((reading) => this.judge(asInBody(reading), path));
+    return body.readings.flatMap((reading) => this.judge(asInBody(reading)));
   }
 
-  #judge(reading: Reading, path: readonly string[]): readonly Obstacle[] {
+  #judge(reading: Reading): readonly Obstacle[] {
     const { mentions, mode } = reading;
     const found: (Obstacle | undefined)[] = mode === 'plan' && mentions ? [] : [...reading.obstacles];
     if (!mentions) return found.filter((obstacle) => obstacle !== undefined);
-    const isWritten = mentions.deeds.some(({ reason }) => reason === 'write');
     found.push(this.#objects.anyStatement(mode));
-    for (const call of mentions.functions) found.push(...this.#call(call, mentions, mode, path));
-    for (const name of mentions.relations) {
-      const relation = this.#catalog.relation(name, path);
-      found.push(
-        relation
-          ? this.#objects.relation(relation.oid, mode, { isWritten, isOnly: name.isOnly })
-          : unknown('relation', name),
-      );
-    }
-    for (const name of mentions.types) found.push(this.#type(name, mode, path));
-    for (const use of mentions.operators) found.push(...this.#operator(use, mentions, mode, path));
-    found.push(this.#cast(mentions, mode, path));
-    for (const projection of mentions.projections) found.push(...this.#projection(projection, mode, path));
+    for (const call of mentions.functions) found.push(...this.#call(call, mentions, mode));
+    for (const name of mentions.relations) found.push(this.#relation(name, mentions, mode));
+    for (const name of mentions.types) found.push(this.#type(name, mode));
+    for (const use of mentions.operators) found.push(...this.#operator(use, mentions, mode));
+    found.push(this.#cast(mentions, mode));
+    for (const projection of mentions.projections) found.push(...this.#projection(projection, mode));
     return found.filter((obstacle) => obstacle !== undefined);
   }
 
-  #call(
-    call: FunctionCall,
-    mentions: Mentions,
-    mode: Mode,
-    path: readonly string[],
-  ): readonly (Obstacle | undefined)[] {
-    const named = this.#catalog.functions(call, path);
-    const asType = call.argumentCount === 1 ? this.#catalog.type(call, path) : undefined;
+  #relation(name: RelationName, { deeds, readsColumns }: Mentions, mode: Mode): Obstacle | undefined {
+    const relation = this.#catalog.relation(name, this.#path);
+    if (!relation) return unknown('relation', name);
+    const isWritten = deeds.some(({ reason }) => reason === 'write');
+    const found = this.#objects.relation(relation.oid, mode, { isWritten, isOnly: name.isOnly });
+    // It has one row on every node.
+    return found?.reason === 'sequence' && relation.kind === 'S' && !readsColumns ? undefined : found;
+  }
+
+  #call(given: FunctionCall, mentions: Mentions, mode: Mode): readonly (Obstacle | undefined)[] {
+    const call = this.#hasOwnTexts ? { ...given, plainTexts: given.plainTexts.map(() => undefined) } : given;
+    const named = this.#catalog.functions(call, this.#path);
+    const asType = call.argumentCount === 1 ? this.#catalog.type(call, this.#path) : undefined;
     const cast = asType && this.#objects.type(asType.oid, mode);
     if (named.length === 0) return [asType ? cast : unknown('function', call)];
     const fitting = fittingOverloads(
       named,
-      call.isVariadic ? [] : this.#known(call.arguments, mentions, path),
+      call.isVariadic ? [] : this.#known(call.arguments, mentions),
       (from, to) => this.#catalog.canCoerce(from, to),
     );
     // If none fits, something about the types is not what it seems.
     const candidates = fitting.length > 0 ? fitting : named;
-    const special = this.#special(call, candidates, mode, path);
+    const special = this.#special(call, candidates, mode);
     if (special) return special;
     return [
       cast,
@@ -106,10 +140,9 @@ export class NameJudge {
 
   /** Functions of which an argument says what they do. */
   #special(
-    { name, texts, integers, booleans }: FunctionCall,
+    { name, plainTexts: texts, integers, booleans }: FunctionCall,
     candidates: readonly FunctionEntry[],
     mode: Mode,
-    path: readonly string[],
   ): readonly (Obstacle | undefined)[] | undefined {
     if (!candidates.every(({ isBuiltin, extension }) => isBuiltin || extension !== undefined))
       return undefined;
@@ -122,58 +155,49 @@ export class NameJudge {
     if (name === 'lo_open' && integers[1] === OPENS_TO_READ) return [];
     if (TAKES_TYPE_NAME.includes(name)) {
       const cast = texts[1] === undefined ? undefined : `SELECT NULL::${texts[1]}`;
-      return (cast === undefined ? undefined : this.#text(cast, mode, path)) ?? [this.#objects.anyType];
+      return (cast === undefined ? undefined : this.#text(cast, mode)) ?? [this.#objects.anyType];
     }
     if (READS_SCHEMA.includes(name) && texts[0] !== undefined)
       return this.#catalog.relationsIn(texts[0]).map(({ oid }) => this.#objects.relation(oid, mode));
     const table = READS_TABLE.includes(name) ? texts[0] : undefined;
     const text = table === undefined ? texts[RUNS_TEXT[name] ?? -1] : `TABLE ${table}`;
-    return text === undefined ? undefined : this.#text(text, mode, path);
+    return text === undefined ? undefined : this.#text(text, mode);
   }
 
   /** Statements within a literal; undefined where they can't be parsed. */
-  #text(text: string, mode: Mode, path: readonly string[]): readonly Obstacle[] | undefined {
+  #text(text: string, mode: Mode): readonly Obstacle[] | undefined {
     try {
       const readings = parseStatements(text).map(readStatement);
-      return readings.flatMap((reading) => this.judge({ ...reading, mode }, path));
+      return readings.flatMap((reading) => this.judge({ ...reading, mode }));
     } catch {
       return undefined;
     }
   }
 
-  #type(name: Name, mode: Mode, path: readonly string[]): Obstacle | undefined {
-    const type = this.#catalog.type(name, path);
+  #type(name: Name, mode: Mode): Obstacle | undefined {
+    const type = this.#catalog.type(name, this.#path);
     return type ? this.#objects.type(type.oid, mode) : unknown('type', name);
   }
 
-  #cast(
-    { types, functions, relations }: Mentions,
-    mode: Mode,
-    path: readonly string[],
-  ): Obstacle | undefined {
-    const named = types.map((name) => this.#catalog.type(name, path)?.oid ?? 0);
+  #cast({ types, functions, relations }: Mentions, mode: Mode): Obstacle | undefined {
+    const named = types.map((name) => this.#catalog.type(name, this.#path)?.oid ?? 0);
     // `int4(x)` is a cast, too.
     const asCalls = functions.filter(({ argumentCount }) => argumentCount === 1);
-    const targets = [...named, ...asCalls.map((name) => this.#catalog.type(name, path)?.oid ?? 0)];
+    const targets = [...named, ...asCalls.map((name) => this.#catalog.type(name, this.#path)?.oid ?? 0)];
     if (targets.length === 0) return undefined;
     const tables = relations.flatMap((name) => {
-      const relation = this.#catalog.relation(name, path);
+      const relation = this.#catalog.relation(name, this.#path);
       return relation ? [relation.rowType, ...relation.types] : [];
     });
     const results = functions.flatMap((call) =>
-      this.#catalog.functions(call, path).flatMap((entry) => (entry.isBuiltin ? [] : entry.types)),
+      this.#catalog.functions(call, this.#path).flatMap((entry) => (entry.isBuiltin ? [] : entry.types)),
     );
     return this.#objects.cast(targets, [...named, ...tables, ...results], mode);
   }
 
-  #operator(
-    use: OperatorUse,
-    mentions: Mentions,
-    mode: Mode,
-    path: readonly string[],
-  ): readonly (Obstacle | undefined)[] {
-    const named = this.#catalog.operators(use, path);
-    const own = fittingOverloads(named, this.#known(use.arguments, mentions, path), (from, to) =>
+  #operator(use: OperatorUse, mentions: Mentions, mode: Mode): readonly (Obstacle | undefined)[] {
+    const named = this.#catalog.operators(use, this.#path);
+    const own = fittingOverloads(named, this.#known(use.arguments, mentions), (from, to) =>
       this.#catalog.canCoerce(from, to),
     );
     if (named.length > 0) return own.map(({ oid }) => this.#objects.operator(oid, mode, mentions.negates));
@@ -181,33 +205,26 @@ export class NameJudge {
   }
 
   /** `x.name` calls the function `name` on `x` if `x` has no such column. */
-  #projection(
-    { name, relation, ofAnyType }: Projection,
-    mode: Mode,
-    path: readonly string[],
-  ): readonly (Obstacle | undefined)[] {
-    const candidates = this.#catalog.functions({ name }, path).filter(({ minimum, maximum, types }) => {
+  #projection({ name, relation, ofAnyType }: Projection, mode: Mode): readonly (Obstacle | undefined)[] {
+    const candidates = this.#catalog.functions({ name }, this.#path).filter(({ minimum, maximum, types }) => {
       if (minimum > 1 || maximum < 1) return false;
       return ofAnyType || this.#takesRow(types[0] ?? 0);
     });
     if (candidates.length === 0) return [];
-    const table = relation && this.#catalog.relation(relation, path);
+    const table = relation && this.#catalog.relation(relation, this.#path);
     if (table && this.#catalog.hasColumn(table.oid, name)) return [];
     return candidates.map(({ oid }) => this.#objects.function(oid, mode));
   }
 
   /** What is known of the arguments of a call; of a column, all that columns of its name can be. */
-  #known(
-    given: readonly Argument[],
-    { readsTablesOnly, aliases }: Mentions,
-    path: readonly string[],
-  ): readonly KnownArgument[] {
+  #known(given: readonly Argument[], mentions: Mentions): readonly KnownArgument[] {
+    const { readsTablesOnly, aliases } = mentions;
     return given.map((argument) => {
       switch (argument.kind) {
         case 'untyped':
           return 'untyped';
         case 'typed': {
-          const type = this.#catalog.type(argument.type, path);
+          const type = this.#catalog.type(argument.type, this.#path);
           return type && [type.oid];
         }
         case 'column': {
@@ -215,10 +232,22 @@ export class NameJudge {
           const types = this.#catalog.columnTypes(argument.name);
           return types.length > 0 ? types : undefined;
         }
+        case 'joined':
+          return this.#areJoined(this.#known(argument.parts, mentions)) ? [TEXT] : undefined;
         case 'other':
           return undefined;
       }
     });
+  }
+
+  /** Whether `||` between them is that of texts. */
+  #areJoined(parts: readonly KnownArgument[]): boolean {
+    const join = { name: TEMPLATE_OPERATOR, operands: 2, arguments: [] } as const;
+    const ofTexts = { parameters: [TEXT, TEXT] };
+    const joins = [ofTexts, ...this.#catalog.operators(join, this.#path)];
+    const fitting = fittingOverloads(joins, parts, (from, to) => this.#catalog.canCoerce(from, to));
+    const areTexts = parts.every((types) => types === 'untyped' || types?.every(isString) === true);
+    return areTexts && fitting.length === 1 && fitting[0] === ofTexts;
   }
 
   #takesRow(type: number): boolean {

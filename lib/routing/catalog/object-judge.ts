@@ -15,25 +15,25 @@ import { readBody } from './function-body.js';
 import { FIRST_OWN_OID } from './queries.js';
 import type { References } from './references.js';
 import type { Reading } from '../statement/reading.js';
+import type { Trials } from './trials.js';
 import { TypeJudge } from './type-judge.js';
 import { judgeServerFunction, unproven, within } from './verdicts.js';
 
 export type Mode = Reading['mode'];
 
-/** Judges the statements of a function's body, with the names that its search_path gives them. */
-export type JudgeReadings = (
-  readings: readonly Reading[],
-  mode: Mode,
-  path: readonly string[],
-) => readonly Obstacle[];
-
 export interface ObjectJudgeParts {
   readonly catalog: Catalog;
+  /** Where names are looked for. */
+  readonly path: readonly string[];
   /** Functions that their users vouch for: `name` or `schema.name`. */
   readonly safeFunctions: ReadonlySet<string>;
   /** On a replica statements run as another account. */
   readonly accountsDiffer: boolean;
-  readonly judgeReadings: JudgeReadings;
+  readonly trials: Trials;
+  /** Judges the statements of a function's body. */
+  readonly judgeReadings: (readings: readonly Reading[], mode: Mode) => readonly Obstacle[];
+  /** Who judges where names are looked for elsewhere. */
+  readonly underPath: (path: readonly string[]) => ObjectJudge;
 }
 
 export interface RelationUse {
@@ -54,31 +54,24 @@ export class ObjectJudge {
   readonly #catalog: Catalog;
   readonly #parts: ObjectJudgeParts;
   readonly #types: Readonly<Record<Mode, TypeJudge>>;
-  readonly #verdicts = new Map<string, Obstacle | undefined>();
   readonly #dynamic: DynamicTexts;
+  readonly #key: string;
   #nestedCalls = 0;
-  readonly #underWay = new Set<string>();
-  #metOneUnderWay = false;
 
   constructor(parts: ObjectJudgeParts) {
     this.#catalog = parts.catalog;
     this.#parts = parts;
-    this.#dynamic = new DynamicTexts(parts.catalog);
+    this.#key = JSON.stringify(parts.path);
+    this.#dynamic = new DynamicTexts(parts.catalog, parts.path);
     this.#types = {
       run: new TypeJudge(parts.catalog, (oid) => this.function(oid, 'run')),
       plan: new TypeJudge(parts.catalog, (oid) => this.function(oid, 'plan')),
     };
   }
 
-  /**
-   * Judges the types first, before any question: functions decide over types, and types over functions. A
-   * second round takes in what the first has found.
-   */
-  prepare(): void {
-    for (let round = 0; round < 2; round++) {
-      for (const types of Object.values(this.#types)) types.load();
-      for (const [key, verdict] of this.#verdicts) if (!verdict) this.#verdicts.delete(key);
-    }
+  /** Looks for unsafe types: before any question, since functions decide over types, and types over functions. */
+  loadTypes(): void {
+    for (const types of Object.values(this.#types)) types.load();
   }
 
   function(oid: number, mode: Mode): Obstacle | undefined {
@@ -103,7 +96,7 @@ export class ObjectJudge {
     return (
       this.function(oid, mode) ??
       this.#firstOf(suspects ? call.texts : [], (text) =>
-        text === undefined ? undefined : this.#suspect(text),
+        text === undefined ? undefined : this.#within(entry).#suspect(text),
       )
     );
   }
@@ -149,20 +142,13 @@ export class ObjectJudge {
     return this.#types.run.any;
   }
 
-  /** Judges a thing once, though it may refer to itself: what is asked again meanwhile is not held against it. */
   #once(key: string, judge: () => Obstacle | undefined): Obstacle | undefined {
-    if (this.#verdicts.has(key)) return this.#verdicts.get(key);
-    if (this.#underWay.has(key)) {
-      this.#metOneUnderWay = true;
-      return undefined;
-    }
-    this.#underWay.add(key);
-    const verdict = judge();
-    this.#underWay.delete(key);
-    // An acquittal that leans on another trial still under way holds only if that one ends so.
-    if (verdict || !this.#metOneUnderWay || this.#underWay.size === 0) this.#verdicts.set(key, verdict);
-    if (this.#underWay.size === 0) this.#metOneUnderWay = false;
-    return verdict;
+    return this.#parts.trials.once(`${this.#key} ${key}`, judge);
+  }
+
+  /** Who judges what runs within a function: where it looks for names, what it calls does so too. */
+  #within({ searchPath }: FunctionEntry): ObjectJudge {
+    return searchPath === undefined ? this : this.#parts.underPath(searchPath);
   }
 
   /** What depends on the account that asks. */
@@ -196,7 +182,7 @@ export class ObjectJudge {
       const original = this.#catalog.internal(entry.source);
       if (original) return isCalled ? judgeServerFunction(original, 'run', name) : undefined;
     }
-    return this.#judgeBody(entry, isCalled ? 'run' : mode, isCalled, completed);
+    return this.#within(entry).#judgeBody(entry, isCalled ? 'run' : mode, isCalled, completed);
   }
 
   /**
@@ -214,9 +200,8 @@ export class ObjectJudge {
     if (!isCalled && language !== 'sql') return undefined;
     if (entry.hasOtherMeaning) return isCalled ? unproven(entry) : undefined;
     const body = definition === null ? undefined : readBody(definition, language);
-    const path = entry.searchPath ?? this.#catalog.entries.searchPath;
     const readings = [...(body?.readings ?? []), ...(completed ?? [])];
-    const found = strictest(this.#parts.judgeReadings(readings, mode, path));
+    const found = strictest(this.#parts.judgeReadings(readings, mode));
     if (found) return within(entry, found);
     if (body && (body.templates.length === 0 || completed)) return undefined;
     if (volatility === 'v') return isCalled ? unproven(entry) : undefined;
@@ -227,12 +212,13 @@ export class ObjectJudge {
 
   /** The words of what is put together at run time: one that names something unsafe may call it. */
   #suspect(text: string, except?: string): Obstacle | undefined {
+    const { path } = this.#parts;
     for (const word of new Set(text.toLowerCase().match(/[a-z_][\w$]*/g))) {
       if (word === except) continue;
-      const named = this.#catalog.functions({ name: word });
+      const named = this.#catalog.functions({ name: word }, path);
       const found =
         this.#firstOf(named, ({ oid }) => this.function(oid, 'run')) ??
-        this.#firstOf([this.#catalog.relation({ name: word })], (relation) =>
+        this.#firstOf([this.#catalog.relation({ name: word }, path)], (relation) =>
           relation && relation.oid >= FIRST_OWN_OID ? this.relation(relation.oid, 'run') : undefined,
         );
       if (found) return found;

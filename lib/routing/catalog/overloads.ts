@@ -9,8 +9,9 @@ export interface Overload {
 /** Whether a value of one type is taken where another is asked for, without a cast. */
 export type CanCoerce = (from: number, to: number) => boolean;
 
+export const TEXT = 25;
 /** `text`, `varchar`, `bpchar`, `name`: what a literal without a type is taken for, if that is possible. */
-const STRINGS: ReadonlySet<number> = new Set([25, 1043, 1042, 19]);
+const STRINGS: ReadonlySet<number> = new Set([TEXT, 1043, 1042, 19]);
 
 export function isString(type: number): boolean {
   return STRINGS.has(type);

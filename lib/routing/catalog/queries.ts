@@ -28,6 +28,13 @@ export const ENVIRONMENT = `
 const ofCall = (all: string, input: string) =>
   `CASE WHEN p.prokind = 'p' THEN coalesce(${all}, ${input}) ELSE ${input} END`;
 
+/** Where the body looks for names follows the account that runs it, and some account has a schema of its own. */
+const FOLLOWS_ACCOUNT = `
+  EXISTS (SELECT FROM pg_namespace s JOIN pg_roles r ON r.rolname = s.nspname)
+  AND coalesce(
+    (SELECT setting LIKE '%$user%' FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search\\_path=%'),
+    p.prosecdef AND pg_get_userbyid(p.proowner) <> current_user AND current_setting('search_path') LIKE '%$user%')`;
+
 export const functions = (share: Share): string => `
   SELECT p.oid::text AS oid, n.nspname::text AS schema, p.proname::text AS name,
     p.provolatile::text AS volatility, p.prokind::text AS kind, ${ofCall('cardinality(p.proallargtypes)', 'p.pronargs')}::int AS arguments,
@@ -36,9 +43,9 @@ export const functions = (share: Share): string => `
     CASE WHEN l.lanname = 'internal' THEN p.prosrc END AS source,
     ${
       share === 'builtin'
-        ? `NULL AS definition, NULL AS settings, NULL AS extension, NULL AS parts, NULL AS default_references`
+        ? `NULL AS definition, NULL AS settings, NULL AS follows_account, NULL AS extension, NULL AS parts, NULL AS default_references`
         : `CASE WHEN l.lanname IN ('sql', 'plpgsql') AND p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END AS definition,
-    to_json(p.proconfig)::text AS settings,
+    to_json(p.proconfig)::text AS settings, (${FOLLOWS_ACCOUNT})::int AS follows_account,
     (SELECT e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
       WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
         AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e') AS extension,

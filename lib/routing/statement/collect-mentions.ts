@@ -1,4 +1,4 @@
-import { argumentOf } from './arguments.js';
+import { argumentOf, plainTextOf } from './arguments.js';
 import type { Argument, FunctionCall, Mentions, Name, OperatorUse, RelationName } from './mentions.js';
 import type { Obstacle } from './statement-class.js';
 import {
@@ -58,11 +58,13 @@ class Collector {
   readonly #aliases = new Map<string, Name | undefined>();
 
   #readsTablesOnly = true;
+  #readsColumns = false;
   #negates = false;
 
   finish(): Mentions {
     return {
       readsTablesOnly: this.#readsTablesOnly,
+      readsColumns: this.#readsColumns,
       negates: this.#negates,
       aliases: new Set(this.#aliases.keys()),
       functions: this.#functions,
@@ -114,6 +116,7 @@ class Collector {
         this.#expression(node);
         break;
       case 'ColumnRef': {
+        this.#readsColumns = true;
         const path = words(node['fields']);
         const isStar = asList(node['fields']).length > path.length;
         const name = path.at(-1);
@@ -142,8 +145,10 @@ class Collector {
         if (node['arg'] !== undefined) this.#operator(undefined, 2, '=');
         break;
       case 'JoinExpr':
-        if (node['usingClause'] !== undefined || node['isNatural'] === true)
+        if (node['usingClause'] !== undefined || node['isNatural'] === true) {
+          this.#readsColumns = true;
           this.#operator(undefined, 2, '=');
+        }
         this.#hide(node['alias']);
         break;
       case 'RangeSubselect':
@@ -228,8 +233,7 @@ class Collector {
       texts: values.map(literalText),
       names: values.map(nameGiven),
       plainTexts: values.map((value) => {
-        const plain = nameGiven(value) === undefined ? value : tagOf(value).fields['arg'];
-        return tagOf(plain).tag === 'A_Const' ? literalText(plain) : undefined;
+        return plainTextOf(nameGiven(value) === undefined ? value : tagOf(value).fields['arg']);
       }),
       integers: values.map(literalInteger),
       booleans: values.map(literalBoolean),

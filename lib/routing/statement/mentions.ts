@@ -17,6 +17,8 @@ export type Argument =
   /** A text literal or NULL, whose type the call decides. */
   | { readonly kind: 'untyped' }
   | { readonly kind: 'column'; readonly name: string }
+  /** `a || b`. */
+  | { readonly kind: 'joined'; readonly parts: readonly Argument[] }
   | { readonly kind: 'other' };
 
 export interface FunctionCall extends Name {
@@ -24,11 +26,11 @@ export interface FunctionCall extends Name {
   readonly argumentCount: number;
   /** `VARIADIC`: the last argument stands for any number. */
   readonly isVariadic: boolean;
-  /** Of arguments that are text literals. */
+  /** Of arguments that are text literals, which a cast may change. */
   readonly texts: readonly (string | undefined)[];
   /** Of arguments given by name. */
   readonly names: readonly (string | undefined)[];
-  /** Of arguments that are text literals of no other type than what the call asks for. */
+  /** Of arguments that are text literals which stay what they are, with a cast to `text` or its like or without. */
   readonly plainTexts: readonly (string | undefined)[];
   /** Of arguments that are integer literals. */
   readonly integers: readonly (number | undefined)[];
@@ -59,6 +61,8 @@ export interface Mentions {
   readonly projections: readonly Projection[];
   /** Every column that it reads is a table's: none is made in a subquery or by a function. */
   readonly readsTablesOnly: boolean;
+  /** It looks into the rows that it reads, if only by `*` or NATURAL. */
+  readonly readsColumns: boolean;
   /** It holds a NOT, for which the planner may take an operator's negator. */
   readonly negates: boolean;
   /** What tables go by in it. */

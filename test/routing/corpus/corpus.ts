@@ -31,6 +31,7 @@ export function products(): Entry[] {
     `lying_stable()::int`,
     `lying_nested(4)`,
     `writes_in_loop(1)`,
+    `(SELECT last_value FROM seq)::int`,
     `(5::writing_domain)::int`,
     `(1 === 1)::int`,
     `(SELECT t FROM writing_view)`,
