@@ -116,10 +116,10 @@ export class ScopedCalls {
     return carry(this.#storage, () => openFor({ ...this.#scope, session }), work);
   }
 
-  /** The same as a job of its own: leases that were forgotten come back at its end, all that is held when it fails. */
-  inJob<T>(session: Session, work: () => T): T {
+  /** The same as a job: leases that were forgotten come back at its end, all that is held when it fails. */
+  inJob<T>(requestOf: () => RequestScope, work: () => T): T {
     const open = (): OpenScope => {
-      const request = new RequestScope(session);
+      const request = requestOf();
       const scope = { ...this.#scope, request };
       return { scope, complete: () => request.end(), fail: () => request.abandon() };
     };

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { patiently, type Clock } from '../clock.js';
 import type { SessionSettings } from '../config/settings.js';
+import { RequestScope } from '../session/scope.js';
 import { Session } from '../session/session.js';
 import { TokenSigner } from '../session/token.js';
 import type { Monitor } from '../topology/monitor.js';
@@ -65,9 +66,19 @@ export class Sessions {
    */
   join<T>(token: string | undefined, work: () => T): T {
     const { calls } = this.#parts;
-    if (!calls.isInSession) return calls.inJob(this.open(token), work);
-    this.#tell(calls.session, token);
-    return work();
+    if (calls.isInSession) {
+      const { session } = calls;
+      this.#tell(session, token);
+      // Not only here and now: a generator may be read where no session is open, or another one.
+      return calls.inSession(session, work);
+    }
+    const session = this.open(token);
+    return calls.inJob(() => new RequestScope(session), work);
+  }
+
+  /** Runs a function in a scope that ends where its work does: a generator where it is read to its end, or left. */
+  runAsJob<T>(request: RequestScope, work: () => T): T {
+    return this.#parts.calls.inJob(() => request, work);
   }
 
   /** The session of a token, for who opens its scope by other means. */
@@ -77,16 +88,18 @@ export class Sessions {
     return session;
   }
 
-  /** Has the session's reads see what the token tells of. */
-  #tell(session: Session, token: string | undefined): void {
-    if (token === undefined || token === '') return;
-    const found = this.#signing().read(token);
+  /** Has the session's reads see what the token tells of. What a payload has in its place may be anything. */
+  #tell(session: Session, token: unknown): void {
+    if (token === undefined || token === null || token === '') return;
+    const found = typeof token === 'string' ? this.#signing().read(token) : undefined;
     const { clock, monitor, tally } = this.#parts;
     const ignored = found ? whyIgnored(found, monitor.topology) : 'invalid';
     if (!found || ignored) tally.ignoredToken(ignored ?? 'invalid');
     else {
+      const { position } = session;
       // One of a newer timeline takes the place of what the session has, and may turn out to count for nothing.
-      if (found.lsn === undefined || session.isMarked) session.wrote(clock.now());
+      const takesPlace = position !== undefined && position.timeline < found.timeline;
+      if (found.lsn === undefined || takesPlace) session.wrote(clock.now());
       // Without a position it tells of the timeline all the same.
       session.reached({ timeline: found.timeline, lsn: found.lsn ?? 0n });
     }

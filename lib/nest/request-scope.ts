@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
-import { catchError, concatMap, finalize, from, of, type Observable } from 'rxjs';
+import { catchError, concatMap, finalize, from, map, of, type Observable } from 'rxjs';
 import type { PgCluster } from '../cluster.js';
+import { isAsyncGenerator } from '../session/carry.js';
 import { RequestScope } from '../session/scope.js';
 import { SessionTokenCarrier } from './session-token.js';
 
@@ -47,7 +48,15 @@ export class RequestScopeInterceptor implements NestInterceptor {
     const scope = new RequestScope();
     // Nest binds the handler to the context in which `handle` is called.
     const handled = this.#cluster.runInRequest(scope, () => next.handle());
-    return handled.pipe(finalize(() => void scope.end()));
+    return handled.pipe(
+      map((value) => this.#carried(scope, value)),
+      finalize(() => void scope.end()),
+    );
+  }
+
+  /** What a GraphQL subscription comes from is read when its resolver is long done. */
+  #carried(scope: RequestScope, value: unknown): unknown {
+    return isAsyncGenerator(value) ? this.#cluster.session.runAsJob(scope, () => value) : value;
   }
 
   #settled(handled: Observable<unknown>): Observable<unknown> {

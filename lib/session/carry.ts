@@ -119,6 +119,7 @@ function carryGenerator<T>(
   source: AsyncGenerator<T, unknown, unknown>,
 ): AsyncGenerator<T, unknown, unknown> {
   let isOver = false;
+  let running = 0;
   const end = async (finish: () => Promise<void>) => {
     if (isOver) return;
     isOver = true;
@@ -127,11 +128,14 @@ function carryGenerator<T>(
   type Step = Promise<IteratorResult<T, unknown>>;
   const step = async (advance: () => Step, finish: () => Promise<void>): Step => {
     let result: IteratorResult<T, unknown>;
+    running++;
     try {
       result = await storage.run(opened.scope, advance);
     } catch (error) {
       await end(() => opened.fail());
       throw error;
+    } finally {
+      running--;
     }
     if (result.done) await end(finish);
     return result;
@@ -140,7 +144,11 @@ function carryGenerator<T>(
   const fail = () => opened.fail();
   const carried: AsyncGenerator<T, unknown, unknown> = {
     next: (...args) => step(() => source.next(...args), complete),
-    return: (value) => step(() => source.return(value), fail),
+    return: (value) => {
+      // The source goes on once what it waits for has come, which may be never; who reads it is gone.
+      if (running > 0) void end(fail);
+      return step(() => source.return(value), fail);
+    },
     throw: (error) => step(() => source.throw(error), complete),
     [Symbol.asyncIterator]: () => carried,
     [Symbol.asyncDispose]: async () => {
@@ -154,7 +162,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
-function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown, unknown> {
+export function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown, unknown> {
   return (
     typeof value === 'object' &&
     value !== null &&

@@ -110,7 +110,7 @@ describe('a session resumed', () => {
   it('without a token, or with an empty one, is a fresh one', async () => {
     await using fake = await fakeCluster(OPTIONS);
     await fake.cluster.query(WRITE);
-    for (const token of [undefined, ''])
+    for (const token of [undefined, null as never, ''])
       expect(await fake.cluster.session.resume(token, () => nodeOf(fake))).toEqual(REPLICA);
     expect(ignored(fake)).toEqual({});
   });
@@ -122,6 +122,7 @@ describe('a session resumed', () => {
       () => new TokenSigner('another secret').sign({ ...HERE, lsn: 101n }),
       'invalid',
     ],
+    ['something else of a payload', () => [signer.sign({ ...HERE, lsn: 101n })] as never, 'invalid'],
     ['one of another system', () => signer.sign({ ...HERE, systemId: '8', lsn: 101n }), 'other-system'],
     ['one of no system', () => signer.sign({ ...HERE, systemId: '', lsn: 101n }), 'other-system'],
   ])('with %s is a fresh one, and it is counted', async (_, token, reason) => {
@@ -178,6 +179,40 @@ describe('a session resumed', () => {
       replayed(fake, 99, 100);
       await told(fake);
       expect(await nodeOf(fake)).toBe('r2');
+    });
+  });
+});
+
+describe('a session joined', () => {
+  it('has a generator to its end, whoever reads it', async () => {
+    await using fake = await fakeCluster(OPTIONS);
+    const { session } = fake.cluster;
+    async function* sessions() {
+      yield session.current;
+      yield session.current;
+    }
+    const [open, generator] = inSession(fake, () => [session.current, session.join(undefined, sessions)]);
+    for await (const current of generator) expect(current).toBe(open);
+  });
+
+  it('stays on a replica where the tokens it hears of are of its timeline', async () => {
+    await using fake = await fakeCluster(OPTIONS);
+    const join = (lsn: bigint) =>
+      fake.cluster.session.join(signer.sign({ ...HERE, lsn }), () => nodeOf(fake));
+    replayed(fake, 99, 100);
+    await fake.probe();
+    await inSession(fake, async () => {
+      expect([await join(99n), await join(100n), await join(98n)]).toEqual([REPLICA, 'r2', 'r2']);
+      expect(await join(101n)).toBe('p');
+    });
+  });
+
+  it('keeps what it has written where a token of a newer timeline turns out to count for nothing', async () => {
+    await using fake = await fakeCluster(OPTIONS);
+    await resume(fake, HERE, async () => {
+      const token = signer.sign({ ...HERE, timeline: 2 });
+      expect(await fake.cluster.session.join(token, () => nodeOf(fake))).toBe('p');
+      expect(ignored(fake)).toEqual({ forked: 1 });
     });
   });
 });

@@ -6,21 +6,33 @@ import { PgCluster } from 'nestjs-pg-mcp';
 import { EmbeddedCluster } from 'nestjs-pg-mcp/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cqrs } from './entrances/cqrs.js';
-import { NotesModule, type Calls } from './entrances/entrance.js';
+import { NotesModule, type Calls, type Entrance } from './entrances/entrance.js';
 import { graphql } from './entrances/graphql.js';
 import { http } from './entrances/http.js';
-import { microservice } from './entrances/microservice.js';
+import { event, message } from './entrances/microservice.js';
 import { queue } from './entrances/queue.js';
 import { requestParts } from './entrances/request-parts.js';
 import { schedule } from './entrances/schedule.js';
+import { subscription } from './entrances/subscription.js';
 import { websocket } from './entrances/websocket.js';
+import { RedisServer, whyNoRedis } from '../support/redis.js';
+import { sure } from '../support/sure.js';
 import { until } from '../support/until.js';
 
-const entrances = [http, requestParts, microservice, websocket, schedule, queue, cqrs];
+const reason = whyNoRedis();
+if (reason !== undefined) process.stderr.write(`no test with jobs in Redis: ${reason}\n`);
+const queues = [
+  queue('PostgreSQL'),
+  ...(reason === undefined ? [queue('Redis', () => sure(redis).socket)] : []),
+];
+
+const entrances = [http, requestParts, message, event, websocket, schedule, ...queues, cqrs];
 
 let servers: EmbeddedCluster;
+let redis: RedisServer | undefined;
 
 beforeAll(async () => {
+  if (reason === undefined) redis = await RedisServer.start();
   servers = await EmbeddedCluster.start({ replicas: 1 });
   const { primary, replicas } = servers;
   await primary.query('CREATE TABLE notes (text text)');
@@ -35,12 +47,23 @@ beforeAll(async () => {
   await replica?.pauseReplay();
 });
 
-afterAll(() => servers.stop());
+afterAll(async () => {
+  await redis?.stop();
+  await servers.stop();
+});
 
-describe.each([
+const fastify = () => new FastifyAdapter();
+const platforms = [
   { platform: 'Express', entrances },
-  { platform: 'Fastify', adapter: () => new FastifyAdapter(), entrances: [...entrances, graphql] },
-])('on $platform', ({ adapter, entrances }) => {
+  { platform: 'Fastify', adapter: fastify, entrances },
+  // By itself, for a WebSocket gateway refuses all connections at its port that are not for it.
+  { platform: 'Express with GraphQL', entrances: [graphql('Apollo'), subscription] },
+  { platform: 'Fastify with GraphQL', adapter: fastify, entrances: [graphql('Mercurius'), subscription] },
+];
+
+const titled = ({ name, by, open }: Entrance) => ({ title: [name, by].filter(Boolean).join(', '), open });
+
+describe.each(platforms)('on $platform', ({ adapter, entrances }) => {
   let app: INestApplication;
 
   beforeAll(async () => {
@@ -57,9 +80,9 @@ describe.each([
   });
   afterAll(() => app.close());
 
-  describe.each(entrances)('$name', ({ name, open }) => {
+  describe.each(entrances.map(titled))('$title', ({ title, open }) => {
     let calls: Calls;
-    const text = (which: string) => `${which}, of ${name}`;
+    const text = (which: string) => `${which}, of ${title}`;
 
     beforeAll(async () => {
       calls = await open(app);
@@ -73,6 +96,7 @@ describe.each([
     it('has a session of its own', async () => {
       await calls.write(text('a note of another'));
       expect(await calls.look(text('a note of another'))).toEqual({ found: false, standby: true });
+      expect(app.get(PgCluster).session.current.isMarked).toBe(false);
     });
 
     it('goes on in the session of a token', async () => {
@@ -81,6 +105,15 @@ describe.each([
       expect(await calls.look(text('a note that is told of'), session)).toEqual({
         found: true,
         standby: false,
+      });
+    });
+
+    it('does without a token that is forged', async () => {
+      const session = sure((await calls.write(text('a note that is lied of'))).session);
+      const forged = session.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
+      expect(await calls.look(text('a note that is lied of'), forged)).toEqual({
+        found: false,
+        standby: true,
       });
     });
 
@@ -94,5 +127,6 @@ it('are what the README lists', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const section = readme.split('### What opens a session\n')[1]?.split(/^#/m)[0] ?? '';
   const rows = [...section.matchAll(/^\| (an? .*?) +\|/gm)].map(([, row]) => row);
-  expect(rows.toSorted()).toEqual([...entrances, graphql].map(({ name }) => name).toSorted());
+  const played = new Set(platforms.flatMap(({ entrances }) => entrances.map(({ name }) => name)));
+  expect(rows.toSorted()).toEqual([...played].toSorted());
 });

@@ -6,6 +6,8 @@ import type { EmbeddedClusterConfig } from 'nestjs-pg-mcp/testing';
 export interface Entrance {
   /** Its first cell. */
   readonly name: string;
+  /** Which of several ways to come in there. */
+  readonly by?: string;
   /** What the application needs for it. */
   module(config: EmbeddedClusterConfig): Type | DynamicModule;
   /** What is done to the application before it starts. */

@@ -1,3 +1,4 @@
+import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { Module } from '@nestjs/common';
 import {
   Args,
@@ -11,7 +12,7 @@ import {
 } from '@nestjs/graphql';
 import { MercuriusDriver, type MercuriusDriverConfig } from '@nestjs/mercurius';
 import { UseMaster, UseReplica } from 'nestjs-pg-mcp';
-import { Notes, type Entrance, type Seen } from './entrance.js';
+import { Notes, type Entrance, type Seen, type Written } from './entrance.js';
 import { postJson } from './http.js';
 
 @ObjectType()
@@ -21,11 +22,13 @@ class Note {
 }
 
 @ObjectType()
-class Sight implements Seen {
+export class Sight implements Written {
   @Field()
   found!: boolean;
   @Field()
   standby!: boolean;
+  @Field({ nullable: true })
+  session?: string;
 }
 
 @Resolver(() => Note)
@@ -51,15 +54,29 @@ class NotesResolver {
   }
 }
 
-@Module({
-  imports: [GraphQLModule.forRoot<MercuriusDriverConfig>({ driver: MercuriusDriver, autoSchemaFile: true })],
-  providers: [NotesResolver],
-})
+/** Servers that take subscriptions, over WebSockets. */
+export const servers = {
+  Apollo: () =>
+    GraphQLModule.forRoot<ApolloDriverConfig>({
+      driver: ApolloDriver,
+      autoSchemaFile: true,
+      subscriptions: { 'graphql-ws': true },
+    }),
+  Mercurius: () =>
+    GraphQLModule.forRoot<MercuriusDriverConfig>({
+      driver: MercuriusDriver,
+      autoSchemaFile: true,
+      subscription: true,
+    }),
+};
+
+@Module({ providers: [NotesResolver] })
 class NotesGraph {}
 
-export const graphql: Entrance = {
+export const graphql = (server: keyof typeof servers): Entrance => ({
   name: 'a GraphQL query or mutation',
-  module: () => NotesGraph,
+  by: server,
+  module: () => ({ module: NotesGraph, imports: [servers[server]()] }),
   async open(app) {
     const url = `${await app.getUrl()}/graphql`;
     const ask = async (operation: string, token?: string) => {
@@ -76,4 +93,4 @@ export const graphql: Entrance = {
       },
     };
   },
-};
+});

@@ -1,9 +1,11 @@
 import { BullModule, getQueueToken, Processor, WorkerHost } from '@nestjs/bullmq';
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import {
   createPostgresBackend,
+  createRedisBackend,
   QueueEvents,
   setDefaultBackendFactory,
+  type IQueueBackend,
   type Job,
   type PostgresPoolConfig,
   type Queue,
@@ -11,49 +13,66 @@ import {
 import { UseMaster, UseSession } from 'nestjs-pg-mcp';
 import { Notes, type Entrance, type Payload, type Written } from './entrance.js';
 
-@Processor('notes')
-class NotesProcessor extends WorkerHost {
-  constructor(readonly notes: Notes) {
-    super();
-  }
+/** Of Redis a socket's path. */
+type Connection = PostgresPoolConfig | { readonly path: string };
 
-  @UseSession({ token: (job: Job<Payload>) => job.data.session })
-  async process({ name, data: { text } }: Job<Payload>): Promise<Written> {
-    if (name === 'write') await this.write(text);
-    return this.notes.writtenAndSeen(text);
-  }
+// BullMQ has one default for the whole process, and jobs here are kept in both.
+setDefaultBackendFactory<IQueueBackend, Connection>((name, { connection, ...options }, more) =>
+  'path' in connection
+    ? createRedisBackend(name, { ...options, connection }, more)
+    : createPostgresBackend(name, { ...options, connection }, more),
+);
 
-  @UseMaster({ session: true })
-  write(text: string): Promise<void> {
-    return this.notes.write(text);
+function processorOf(queue: string): Type<WorkerHost> {
+  @Processor(queue)
+  class NotesProcessor extends WorkerHost {
+    constructor(readonly notes: Notes) {
+      super();
+    }
+
+    @UseSession({ token: (job: Job<Payload>) => job.data.session })
+    async process({ name, data: { text } }: Job<Payload>): Promise<Written> {
+      if (name === 'write') await this.write(text);
+      return this.notes.writtenAndSeen(text);
+    }
+
+    @UseMaster({ session: true })
+    write(text: string): Promise<void> {
+      return this.notes.write(text);
+    }
   }
+  return NotesProcessor;
 }
 
 @Module({})
 class NotesQueue {
-  static on(connection: PostgresPoolConfig): DynamicModule {
-    // BullMQ keeps its jobs in Redis or, as here, in PostgreSQL.
-    setDefaultBackendFactory(createPostgresBackend);
-    const imports = [BullModule.forRoot({ connection }), BullModule.registerQueue({ name: 'notes' })];
-    return { module: NotesQueue, imports, providers: [NotesProcessor] };
+  static of(name: string, connection: Connection): DynamicModule {
+    const imports = [BullModule.registerQueue({ name, connection })];
+    return { module: NotesQueue, imports, providers: [processorOf(name)] };
   }
 }
 
-export const queue: Entrance = {
-  name: 'a job of a queue, such as BullMQ',
-  module: ({ masters: [master] }) => NotesQueue.on({ ...master, migrate: true }),
-  open(app) {
-    const jobs = app.get<Queue<Payload, Written>>(getQueueToken('notes'));
-    const events = new QueueEvents('notes', { connection: jobs.opts.connection });
-    const work = async (name: string, payload: Payload) =>
-      (await jobs.add(name, payload)).waitUntilFinished(events);
-    return {
-      write: (text) => work('write', { text }),
-      look: async (text, session) => {
-        const { found, standby } = await work('look', { text, session });
-        return { found, standby };
-      },
-      close: () => events.close(),
-    };
-  },
-};
+/** Jobs of BullMQ, kept in PostgreSQL; in Redis, where it listens at that path. */
+export function queue(store: 'PostgreSQL' | 'Redis', redisSocket = () => ''): Entrance {
+  const name = `notes in ${store}`;
+  return {
+    name: 'a job of a queue, such as BullMQ',
+    by: store,
+    module: ({ masters: [master] }) =>
+      NotesQueue.of(name, store === 'Redis' ? { path: redisSocket() } : { ...master, migrate: true }),
+    open(app) {
+      const jobs = app.get<Queue<Payload, Written>>(getQueueToken(name));
+      const events = new QueueEvents(name, { connection: jobs.opts.connection });
+      const work = async (kind: string, payload: Payload) =>
+        (await jobs.add(kind, payload)).waitUntilFinished(events);
+      return {
+        write: (text) => work('write', { text }),
+        look: async (text, session) => {
+          const { found, standby } = await work('look', { text, session });
+          return { found, standby };
+        },
+        close: () => events.close(),
+      };
+    },
+  };
+}

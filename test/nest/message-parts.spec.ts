@@ -1,5 +1,13 @@
 import type { AddressInfo, Server } from 'node:net';
-import { Controller, Injectable, UseGuards, type CanActivate } from '@nestjs/common';
+import {
+  Catch,
+  Controller,
+  Injectable,
+  UseFilters,
+  UseGuards,
+  type CanActivate,
+  type ExceptionFilter,
+} from '@nestjs/common';
 import {
   ClientProxyFactory,
   MessagePattern,
@@ -8,7 +16,7 @@ import {
 } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import { PgCluster, PgMcpModule } from 'nestjs-pg-mcp';
-import { firstValueFrom } from 'rxjs';
+import { firstValueFrom, of, type Observable } from 'rxjs';
 import { expect, it } from 'vitest';
 import { freshDatabase } from '../support/cluster.js';
 
@@ -24,19 +32,30 @@ class Guard implements CanActivate {
   }
 }
 
+@Catch()
+class Filter implements ExceptionFilter {
+  constructor(readonly cluster: PgCluster) {}
+
+  catch(): Observable<string> {
+    sessions.push(this.cluster.session.current);
+    return of('filtered');
+  }
+}
+
 @Controller()
 @UseGuards(Guard)
+@UseFilters(Filter)
 class Messages {
   constructor(readonly cluster: PgCluster) {}
 
   @MessagePattern('message')
-  handle(): string {
+  handle(): never {
     sessions.push(this.cluster.session.current);
-    return 'handled';
+    throw new RangeError('on purpose');
   }
 }
 
-it('a guard of a message has the session of the process, its handler one of its own', async () => {
+it('a guard and a filter of a message have the session of the process, its handler one of its own', async () => {
   const { config } = await freshDatabase();
   const module = await Test.createTestingModule({
     imports: [PgMcpModule.forRoot({ config })],
@@ -52,11 +71,12 @@ it('a guard of a message has the session of the process, its handler one of its 
   await service.listen();
   const { port } = service.unwrap<Server>().address() as AddressInfo;
   const client = ClientProxyFactory.create({ transport: Transport.TCP, options: { ...options, port } });
-  expect(await firstValueFrom(client.send('message', {}))).toBe('handled');
+  expect(await firstValueFrom(client.send('message', {}))).toBe('filtered');
   await client.close();
-  const [ofGuard, ofHandler] = sessions;
+  const [ofGuard, ofHandler, ofFilter] = sessions;
   const ofProcess = module.get(PgCluster).session.current;
   expect(ofGuard).toBe(ofProcess);
+  expect(ofFilter).toBe(ofProcess);
   expect(ofHandler).not.toBe(ofProcess);
   await service.close();
 });
