@@ -224,6 +224,16 @@ describe('an async generator', () => {
     expect(ends).toEqual(['1 fail', '2 fail', '3 fail', 'started', '5 fail']);
   });
 
+  it('fails at once when it is left while it waits', async () => {
+    const carried = inScope(async function* () {
+      yield await new Promise(() => {});
+    });
+    void carried.next();
+    void carried.return(undefined);
+    await settled();
+    expect(ends).toEqual(['1 fail']);
+  });
+
   it('completes when it catches what is thrown at it and returns', async () => {
     const carried = inScope(async function* () {
       try {
