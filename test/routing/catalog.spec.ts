@@ -50,6 +50,9 @@ describe('the catalog', () => {
       'CREATE SEQUENCE s',
       'ALTER TABLE t ALTER c SET DEFAULT 5',
       'CREATE INDEX by_id ON t (id)',
+      'CREATE STATISTICS counts ON (id + 1), (c + 1) FROM t',
+      'ALTER TABLE t ADD CONSTRAINT positive CHECK (id >= 0)',
+      'ALTER TABLE t DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (id >= -1)',
       `CREATE OPERATOR FAMILY family USING btree;
        ALTER OPERATOR FAMILY family USING btree ADD OPERATOR 3 === (int, int)`,
       'CREATE SCHEMA other',

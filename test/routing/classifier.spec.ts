@@ -208,6 +208,44 @@ describe('a statement', () => {
     expect(verdict(text)).toBe(expected);
   });
 
+  it.each([
+    ['SELECT (5).checked', 'write'],
+    ['SELECT (users.id).checked FROM users', 'write'],
+    ['SELECT r.checked FROM opaque_stable() r', 'write'],
+    ['SELECT twin.checked FROM twin', 'read'],
+    ['SELECT (t).checked FROM twin t', 'read'],
+    ['SELECT (5).text', 'read'],
+    ['SELECT (5).users', 'read'],
+    ['SELECT r.lower FROM opaque_stable() r', 'write'],
+    ['SELECT users.lower FROM users', 'read'],
+  ])('calls a function, or casts to a type, by what looks like a column: %s', (text, expected) => {
+    expect(verdict(text)).toBe(expected);
+  });
+
+  it.each([
+    ['SELECT 1 FROM holds_checked', 'write'],
+    ['SELECT * FROM indexed', 'sequence'],
+    ['EXPLAIN SELECT * FROM indexed', 'sequence'],
+    ['SELECT * FROM indexed_well', 'read'],
+  ])('runs what a table brings with it: %s', (text, expected) => {
+    expect(verdict(text)).toBe(expected);
+  });
+
+  it.each([
+    [`SELECT current_setting('work_mem')`, 'read'],
+    [`SELECT current_setting('app.tenant'::text)`, 'read'],
+    [`SELECT current_setting('transaction_read_only')`, 'session-state'],
+    [`SELECT current_setting('In_Hot_Standby')`, 'session-state'],
+    [`SELECT current_setting('in_hot_standby_'::varchar(14))`, 'session-state'],
+    ['SELECT current_setting($1)', 'session-state'],
+    ['SELECT current_setting(name) FROM users', 'session-state'],
+    ['SHOW ALL', 'session-state'],
+    ['SHOW in_hot_standby', 'session-state'],
+    ['SHOW work_mem', 'read'],
+  ])('asks for a setting, which may be by the role of the node: %s', (text, expected) => {
+    expect(verdict(text)).toBe(expected);
+  });
+
   it('that is too long or too deep goes to the primary', () => {
     expect(verdict(`SELECT '${'x'.repeat(65_536)}'`)).toBe('too-long');
     expect(verdict(`SELECT ${'('.repeat(20_000)}1${')'.repeat(20_000)}`)).toBe('not-parsed');

@@ -85,6 +85,7 @@ export function smallCatalog(): Catalog {
         aFunction({ oid: 6, name: 'pg_advisory_lock', volatility: 'v', parameters: [20] }),
         aFunction({ oid: 8, name: 'lo_open', volatility: 'v', parameters: [26, INT] }),
         aFunction({ oid: 9, name: 'loread', volatility: 'v', parameters: [INT, INT] }),
+        aFunction({ oid: 12, name: 'current_setting', volatility: 's', parameters: [TEXT] }),
         aFunction({ oid: 11, name: 'set_config', volatility: 'v', parameters: [TEXT, TEXT, 16] }),
         aFunction({ oid: 10, name: 'pg_stat_get_snapshot_timestamp', volatility: 's' }),
         aFunction({ oid: 7, name: 'pg_terminate_backend', volatility: 'v', parameters: [INT] }),
@@ -240,6 +241,9 @@ export function smallCatalog(): Catalog {
       relations: [
         aRelation({ oid: 20_000, name: 'users', rowType: USERS_ROW }),
         aRelation({ oid: 20_002, name: 'seq', kind: 'S' }),
+        aRelation({ oid: 20_013, name: 'holds_checked', types: [20_010] }),
+        aRelation({ oid: 20_014, name: 'indexed' }),
+        aRelation({ oid: 20_015, name: 'indexed_well' }),
         aRelation({ oid: 20_012, name: 'unlogged_seq', kind: 'S', persistence: 'u' }),
         aRelation({ oid: 20_003, name: 'scratch', persistence: 'u' }),
         aRelation({ oid: 20_004, name: 'writing_view', kind: 'v' }),
@@ -263,10 +267,13 @@ export function smallCatalog(): Catalog {
       rules: [
         {
           relation: 20_004,
-          isOnRead: true,
+          runs: 'read',
           references: references({ functions: [30_001], relations: [20_000] }),
         },
-        { relation: 20_005, isOnRead: true, references: references({ functions: [2], relations: [20_000] }) },
+        { relation: 20_014, runs: 'plan', references: references({ functions: [30_003] }) },
+        // What is volatile is not folded.
+        { relation: 20_015, runs: 'plan', references: references({ functions: [30_001, 30_002, 2] }) },
+        { relation: 20_005, runs: 'read', references: references({ functions: [2], relations: [20_000] }) },
       ],
       columns: [{ name: 'name', types: [TEXT] }],
       implicitCasts: [],
@@ -313,7 +320,7 @@ export function smallCatalog(): Catalog {
       casts: [],
       operatorClasses: [],
       indexes: [],
-      columnsLikeFunctions: [],
+      columnsLikeFunctions: [{ relation: 20_008, name: 'checked' }],
     },
   });
 }

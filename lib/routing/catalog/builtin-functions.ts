@@ -26,7 +26,7 @@ const REFUSED: Readonly<Record<string, boolean>> = {
 
 /** Acts on, or shows, what each node has of its own. */
 const NODE_STATE =
-  /^(pg_stat_reset.*|pg_stat_force_next_flush|pg_log_backend_memory_contexts|pg_stat_get_.*|pg_stat_have_stats|pg_get_replication_slots|pg_lock_status|pg_prepared_xact|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_ls_.*|pg_read_.*|pg_stat_file|pg_current_logfile|pg_show_replication_origin_status|pg_get_aios|pg_control_(checkpoint|recovery)|pg_notification_queue_usage|pg_last_committed_xact|pg_get_wal_summarizer_state|pg_available_wal_summaries|pg_wal_summary_contents|pg_current_wal_.*|pg_export_snapshot|pg_isolation_test_session_is_blocked|pg_get_wal_stats)$/;
+  /^(pg_stat_reset.*|pg_stat_force_next_flush|pg_log_backend_memory_contexts|pg_stat_get_.*|pg_stat_have_stats|pg_get_replication_slots|pg_lock_status|pg_prepared_xact|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_ls_.*|pg_read_.*|pg_stat_file|pg_current_logfile|pg_show_replication_origin_status|pg_get_aios|pg_control_(checkpoint|recovery)|pg_notification_queue_usage|pg_last_committed_xact|pg_get_wal_summarizer_state|pg_available_wal_summaries|pg_wal_summary_contents|pg_current_wal_.*|pg_export_snapshot|pg_show_all_settings|pg_isolation_test_session_is_blocked|pg_get_wal_stats)$/;
 const SESSION_STATE =
   /^(currval|lastval|set_config|pg_cursor|pg_prepared_statement|pg_listening_channels|pg_stat_clear_snapshot|cursor_to_xml|cursor_to_xmlschema|lo_open)$/;
 const SEQUENCE = /^(nextval|setval|pg_sequence_last_value|pg_get_sequence_data)$/;

@@ -88,8 +88,8 @@ export interface OperatorClassEntry {
 
 export interface RuleEntry {
   readonly relation: number;
-  /** Reading the relation runs it, too. */
-  readonly isOnRead: boolean;
+  /** What runs it: reading the relation, too; only writing it; or the planner, of what it folds to a constant. */
+  readonly runs: 'read' | 'write' | 'plan';
   readonly references: References;
 }
 
@@ -124,7 +124,7 @@ export interface OwnEntries extends SharedEntries {
   readonly operatorClasses: readonly OperatorClassEntry[];
   /** Tables indexed by an operator class of the user's own. */
   readonly indexes: readonly { readonly relation: number; readonly operatorClass: number }[];
-  /** Columns named as some function is. */
+  /** Columns named as some function, or some type, is. */
   readonly columnsLikeFunctions: readonly { readonly relation: number; readonly name: string }[];
 }
 

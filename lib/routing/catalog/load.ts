@@ -67,7 +67,7 @@ async function loadBuiltin(queryable: Queryable, version: string): Promise<Built
 async function loadOwn(queryable: Queryable): Promise<OwnEntries> {
   const shared = await loadShared(queryable, 'own');
   const ask = (query: keyof typeof OWN) => rowsOf(queryable, OWN[query]);
-  const extraRules = [...(await ask('policies')), ...(await ask('defaults'))];
+  const extraRules = [...(await ask('policies')), ...(await ask('defaults')), ...(await ask('planned'))];
   const children = await ask('children');
   const operators = await ask('operators');
   const casts = await ask('casts');
@@ -191,7 +191,7 @@ function toType(row: Fields, isBuiltin: boolean): TypeEntry {
 function toRule(row: Fields): RuleEntry {
   return {
     relation: Number(row['relation']),
-    isOnRead: flag(row['on_read']),
+    runs: text(row['runs']) as RuleEntry['runs'],
     references: readReferences(optional(row['references'])),
   };
 }

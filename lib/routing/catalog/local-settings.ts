@@ -1,3 +1,4 @@
+import { SET_BY_ROLE } from '../statement/reading.js';
 import type { Obstacle } from '../statement/statement-class.js';
 
 /** Where names are looked for, which is followed for functions that set it for themselves. */
@@ -30,4 +31,11 @@ export function judgeLocalSetting(setting: string | undefined): Obstacle | undef
   if (setting !== undefined && isHarmlessSetting(setting)) return undefined;
   const detail = `set_config() of ${setting ?? 'what only the server knows'}`;
   return { kind: 'primary', reason: 'session-state', detail, writes: true };
+}
+
+/** Of what `current_setting` is asked for, by its name where the text tells it. */
+export function judgeSettingRead(setting: string | undefined): Obstacle | undefined {
+  if (setting !== undefined && !SET_BY_ROLE.includes(setting.toLowerCase())) return undefined;
+  const detail = `current_setting() of ${setting ?? 'what only the server knows'}`;
+  return { kind: 'primary', reason: 'session-state', detail, writes: false };
 }

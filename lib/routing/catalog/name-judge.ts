@@ -16,7 +16,7 @@ import type { Catalog } from './catalog.js';
 import type { FunctionEntry } from './entries.js';
 import { asInBody, inCode } from './code.js';
 import { readBlock } from './function-body.js';
-import { judgeLocalSetting } from './local-settings.js';
+import { judgeLocalSetting, judgeSettingRead } from './local-settings.js';
 import { ObjectJudge, type Mode, type ObjectJudgeParts } from './object-judge.js';
 import { fittingOverloads, isString, TEXT, type KnownArgument } from './overloads.js';
 import { TEMPLATE_OPERATOR } from './text-template.js';
@@ -152,6 +152,7 @@ export class NameJudge {
       const remedy = 'use getConnection(), or transaction() with SET LOCAL';
       return [{ kind: 'session', reason: 'setting', detail: 'set_config()', remedy }];
     }
+    if (name === 'current_setting' && mode === 'run') return [judgeSettingRead(texts[0])];
     if (name === 'lo_open' && integers[1] === OPENS_TO_READ) return [];
     if (TAKES_TYPE_NAME.includes(name)) {
       const cast = texts[1] === undefined ? undefined : `SELECT NULL::${texts[1]}`;
@@ -204,16 +205,20 @@ export class NameJudge {
     return [this.#catalog.hasBuiltinOperator(use) ? undefined : unknown('operator', use)];
   }
 
-  /** `x.name` calls the function `name` on `x` if `x` has no such column. */
-  #projection({ name, relation, ofAnyType }: Projection, mode: Mode): readonly (Obstacle | undefined)[] {
-    const candidates = this.#catalog.functions({ name }, this.#path).filter(({ minimum, maximum, types }) => {
-      if (minimum > 1 || maximum < 1) return false;
-      return ofAnyType || this.#takesRow(types[0] ?? 0);
-    });
-    if (candidates.length === 0) return [];
+  /** `x.name` calls the function `name` on `x`, or casts it to the type, if `x` has no such column. */
+  #projection({ name, relation }: Projection, mode: Mode): readonly (Obstacle | undefined)[] {
     const table = relation && this.#catalog.relation(relation, this.#path);
     if (table && this.#catalog.hasColumn(table.oid, name)) return [];
-    return candidates.map(({ oid }) => this.#objects.function(oid, mode));
+    const type = this.#catalog.type({ name }, this.#path);
+    const called = this.#catalog.functions({ name }, this.#path).filter(({ minimum, maximum, types }) => {
+      if (minimum > 1 || maximum < 1) return false;
+      return relation === undefined || this.#takesRow(types[0] ?? 0);
+    });
+    return [
+      // Not even a row is cast to a row type that way.
+      type && type.relation === undefined ? this.#objects.type(type.oid, mode) : undefined,
+      ...called.map(({ oid }) => this.#objects.function(oid, mode)),
+    ];
   }
 
   /** What is known of the arguments of a call; of a column, all that columns of its name can be. */
@@ -251,8 +256,8 @@ export class NameJudge {
   }
 
   #takesRow(type: number): boolean {
-    const kind = this.#catalog.typeByOid(type)?.kind;
-    return kind === 'c' || kind === 'p';
+    const { kind, parts: [base = 0] = [] } = this.#catalog.typeByOid(type) ?? {};
+    return kind === 'c' || kind === 'p' || (kind === 'd' && this.#takesRow(base));
   }
 }
 

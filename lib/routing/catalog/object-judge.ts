@@ -233,9 +233,9 @@ export class ObjectJudge {
       return { kind: 'primary', reason, detail: `${schema}.${name}`, writes: false };
     return (
       (hasRowSecurity ? this.#account('row security') : undefined) ??
-      this.#firstOf(this.#catalog.rulesOf(oid), (rule) =>
-        (rule.isOnRead && kind !== MATERIALIZED) || use.isWritten === true
-          ? within(entry, this.references(rule.references, mode))
+      this.#firstOf(this.#catalog.rulesOf(oid), ({ runs, references }) =>
+        runs === 'plan' || (runs === 'read' && kind !== MATERIALIZED) || use.isWritten === true
+          ? within(entry, this.references(references, runs === 'plan' ? 'plan' : mode))
           : undefined,
       ) ??
       this.#firstOf(use.isOnly === true ? [] : this.#catalog.childrenOf(oid), (child) =>

@@ -68,18 +68,28 @@ export const relations = (share: Share): string => `
 
 /** What reading a relation runs: the query of a view; and what only writing it does. */
 export const rules = (share: Share): string => `
-  SELECT r.ev_class::text AS relation, (r.ev_type = '1')::int AS on_read,
+  SELECT r.ev_class::text AS relation, CASE r.ev_type WHEN '1' THEN 'read' ELSE 'write' END AS runs,
     ${references('r.ev_action')} AS references
   FROM pg_rewrite r WHERE ${ofShare(share, 'r.oid')}`;
 
 export const OWN = {
   policies: `
-    SELECT p.polrelid::text AS relation, 1 AS on_read,
+    SELECT p.polrelid::text AS relation, 'read' AS runs,
       concat_ws(' ', ${references('p.polqual')}, ${references('p.polwithcheck')}) AS references
     FROM pg_policy p`,
   defaults: `
-    SELECT d.adrelid::text AS relation, 0 AS on_read, ${references('d.adbin')} AS references
+    SELECT d.adrelid::text AS relation, 'write' AS runs, ${references('d.adbin')} AS references
     FROM pg_attrdef d WHERE d.oid >= ${FIRST_OWN_OID}`,
+  // Most hold functions of PostgreSQL's own alone, of which none is in the way.
+  planned: `
+    SELECT relation::text AS relation, 'plan' AS runs, ${references('tree')} AS references
+    FROM (
+      SELECT indrelid AS relation, concat_ws(' ', indexprs, indpred) AS tree FROM pg_index
+      UNION ALL SELECT conrelid, conbin::text FROM pg_constraint WHERE contype = 'c'
+      UNION ALL SELECT stxrelid, stxexprs::text FROM pg_statistic_ext
+      UNION ALL SELECT partrelid, partexprs::text FROM pg_partitioned_table
+    ) AS expression
+    WHERE relation >= ${FIRST_OWN_OID} AND tree ~ ':(op)?funcid [0-9]{5}'`,
   children: `SELECT inhparent::text AS parent, inhrelid::text AS child FROM pg_inherits`,
   operators: `
     SELECT o.oid::text AS oid, n.nspname::text AS schema, o.oprname::text AS name,
@@ -106,7 +116,8 @@ export const OWN = {
   columnsLikeFunctions: `
     SELECT a.attrelid::text AS relation, a.attname::text AS name FROM pg_attribute a
     WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid >= ${FIRST_OWN_OID}
-      AND a.attname IN (SELECT proname FROM pg_proc WHERE provolatile = 'v' OR oid >= ${FIRST_OWN_OID})`,
+      AND a.attname IN (SELECT proname FROM pg_proc WHERE provolatile = 'v' OR oid >= ${FIRST_OWN_OID}
+        UNION ALL SELECT typname FROM pg_type WHERE oid >= ${FIRST_OWN_OID} AND typrelid = 0 AND typelem = 0)`,
 } as const;
 
 export const types = (share: Share): string => `
@@ -161,8 +172,9 @@ const TRACKED: Readonly<Record<string, readonly [identifier: string, condition: 
   pg_amop: ['oid', 'true'],
   pg_index: ['indexrelid', `indrelid ${NOT_TEMPORARY}`],
   pg_policy: ['oid', 'true'],
+  pg_statistic_ext: ['oid', 'true'],
   pg_type: ['oid', `typtype <> 'c' AND typelem = 0`],
-  pg_constraint: ['oid', 'contypid <> 0'],
+  pg_constraint: ['oid', `contype = 'c'`],
   pg_namespace: ['oid', `nspname NOT LIKE 'pg\\_%temp\\_%'`],
   pg_class: ['oid', `relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND relpersistence <> 't'`],
   pg_rewrite: ['oid', `ev_class ${NOT_TEMPORARY}`],

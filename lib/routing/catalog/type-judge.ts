@@ -14,8 +14,10 @@ export class TypeJudge {
   readonly #judgeFunction: (oid: number) => Obstacle | undefined;
   /** Wherever a value of the type is. */
   #present: Map<number, Obstacle> | undefined;
-  /** Where a value of the type is made. */
+  /** Where a value is cast to the type. */
   readonly #made = new Map<number, Obstacle>();
+  /** Domains: where a value is taken for one, as a literal is in `COALESCE(row, '(1)')`. */
+  readonly #checked = new Map<number, Obstacle>();
   /** Casts that only `CAST` and `::` call. */
   readonly #explicit: { readonly source: number; readonly target: number; readonly found: Obstacle }[] = [];
   #anyStatement: Obstacle | undefined;
@@ -42,7 +44,10 @@ export class TypeJudge {
 
   /** Of a type that a statement names. */
   named(oid: number): Obstacle | undefined {
-    return this.#within(oid, (part) => this.#load().get(part) ?? this.#made.get(part));
+    return this.#within(
+      oid,
+      (part) => this.#load().get(part) ?? this.#made.get(part) ?? this.#checked.get(part),
+    );
   }
 
   /** Of explicit casts to a type that a statement names, from one of those that it may hold. */
@@ -55,9 +60,9 @@ export class TypeJudge {
 
   ofRelation({ types }: RelationEntry): Obstacle | undefined {
     const present = this.#load();
-    if (present.size === 0) return undefined;
+    if (present.size === 0 && this.#checked.size === 0) return undefined;
     for (const type of types) {
-      const found = this.#within(type, (part) => present.get(part));
+      const found = this.#within(type, (part) => present.get(part) ?? this.#checked.get(part));
       if (found) return found;
     }
     return undefined;
@@ -65,7 +70,10 @@ export class TypeJudge {
 
   /** Nothing is unsafe about any type, as almost always. */
   get #isQuiet(): boolean {
-    return this.#present?.size === 0 && this.#made.size === 0 && this.#explicit.length === 0;
+    return (
+      [this.#present, this.#made, this.#checked].every((found) => found?.size === 0) &&
+      this.#explicit.length === 0
+    );
   }
 
   /** The type itself, what it is made of, and the columns of a row type. */
@@ -124,7 +132,7 @@ export class TypeJudge {
               this.#judgeFunction(this.#catalog.operatorByOid(operator)?.function ?? 0),
             ))
           : undefined;
-      if (checked) this.#made.set(oid, checked);
+      if (checked) this.#checked.set(oid, checked);
     }
     for (const { type, functions } of operatorClasses) {
       const found = isOwn(type) ? firstFound(functions, this.#judgeFunction) : undefined;

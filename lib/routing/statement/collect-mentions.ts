@@ -75,7 +75,6 @@ class Collector {
       projections: this.#projections.map(({ name, of }) => ({
         name,
         relation: of === undefined ? undefined : this.#aliases.get(of),
-        ofAnyType: of === undefined,
       })),
     };
   }

@@ -43,13 +43,11 @@ export interface OperatorUse extends Name {
   readonly arguments: readonly Argument[];
 }
 
-/** `x.name` or `(x).name`: a column, else a function called on `x`. */
+/** `x.name` or `(x).name`: a column, else a function called on `x`, or a cast of it. */
 export interface Projection {
   readonly name: string;
-  /** The table it is of, where that can be told. */
-  readonly relation?: Name | undefined;
-  /** `x` may be of any type: it is no plain alias. */
-  readonly ofAnyType: boolean;
+  /** The table it is of; undefined where `x` is something else, of any type, or that can't be told. */
+  readonly relation: Name | undefined;
 }
 
 /** Everything in a statement that has a meaning only the catalog knows. */

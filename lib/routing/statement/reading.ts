@@ -56,8 +56,9 @@ const PRIMARY: Readonly<Record<string, readonly [PrimaryReason, string]>> = {
   NotifyStmt: ['notify', 'NOTIFY'],
 };
 
-/** What SHOW answers by the role of the node. */
-const SHOWN_BY_ROLE: readonly string[] = [
+/** Settings that are others by the role of the node, alone or among all. */
+export const SET_BY_ROLE: readonly string[] = [
+  'all',
   'transaction_read_only',
   'default_transaction_read_only',
   'in_hot_standby',
@@ -81,7 +82,7 @@ export function readStatement(statement: Node): Reading {
       return readCopy(fields);
     case 'VariableShowStmt': {
       const name = asText(fields['name'])?.toLowerCase() ?? '';
-      return SHOWN_BY_ROLE.includes(name)
+      return SET_BY_ROLE.includes(name)
         ? only({ kind: 'primary', reason: 'session-state', detail: `SHOW ${name}`, writes: false })
         : NOTHING;
     }

@@ -783,3 +783,48 @@ SELECT cuts_nothing()
 SELECT 1 FROM seq
 SELECT EXISTS (SELECT FROM seq)
 SELECT (SELECT last_value FROM seq), (SELECT count(*) FROM seq)
+-- fields that are no columns
+SELECT (5).writing_domain
+SELECT ('5').writing_domain
+SELECT (u.id).writing_domain FROM users u WHERE id = 1
+SELECT g.writing_domain FROM generate_series(1, 2) g
+SELECT g.touch_int FROM generate_series(1, 2) g
+SELECT u.touch_row FROM users u WHERE id = 1
+SELECT calls_by_field(1)
+SELECT casts_by_field(1)
+SELECT (5).plain_domain
+SELECT g.plain_volatile, g.plain_domain FROM generate_series(1, 2) g
+SELECT reads_by_field(1)
+SELECT n.writing_domain FROM named_as_type n
+SELECT (n).writing_domain FROM named_as_type n
+SELECT writing_domain FROM named_as_type
+-- literals that become a domain unseen
+SELECT COALESCE(h, '(1,5)') FROM holds_domains
+SELECT COALESCE(ws, '{5}') FROM holds_domains
+SELECT array_append(ws, '5') FROM holds_domains
+SELECT lag(w, 1, '5') OVER () FROM holds_domains
+SELECT jsonb_populate_record(h, '{"w": 5}') FROM holds_domains h
+SELECT jsonb_populate_record(h, '{"w": 5}') FROM holder h
+SELECT ARRAY(SELECT w FROM holder) || '{5}'
+SELECT w FROM holds_domains
+SELECT COALESCE(d, '3'), ARRAY[d] || '{4}', lag(d, 1, '5') OVER (ORDER BY id) FROM moods
+SELECT jsonb_populate_record(m, '{"d": 5}') FROM moods m
+-- what the planner folds, though no statement says it
+SELECT * FROM folded_check WHERE a > 1
+SELECT * FROM folded_index WHERE a > 1
+SELECT * FROM folded_expression WHERE a > 1
+SELECT * FROM folded_statistics WHERE a > 1
+SELECT * FROM folded_partition WHERE a > 1
+EXPLAIN (COSTS OFF) SELECT * FROM folded_index WHERE a > 1
+SELECT * FROM plain_expressions WHERE a > 1
+SELECT * FROM plain_partition WHERE a > 1
+EXPLAIN (COSTS OFF) SELECT * FROM plain_expressions WHERE op_plain(a, 1)
+-- settings that are others by the role of the node
+SELECT current_setting('transaction_read_only')
+SELECT current_setting('IN_HOT_STANDBY', true)
+SELECT current_setting('default_transaction_read_only') -- session
+SELECT current_setting(name) FROM pg_settings WHERE name = 'transaction_read_only'
+SELECT current_setting(n) FROM (VALUES ('in_hot_standby')) AS v(n)
+SELECT setting FROM pg_settings WHERE name = 'transaction_read_only'
+SELECT current_setting('transaction_isolation'), current_setting('TimeZone'::text)
+SELECT current_setting('app.tenant', true), current_setting(E'work_mem')
