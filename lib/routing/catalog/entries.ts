@@ -76,7 +76,8 @@ export interface CastEntry {
   readonly source: number;
   readonly target: number;
   readonly function: number;
-  readonly isImplicit: boolean;
+  /** Nobody needs to write it: in an expression, or where PL/pgSQL assigns and a function returns. */
+  readonly isImplied: boolean;
 }
 
 export interface OperatorClassEntry {

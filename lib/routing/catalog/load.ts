@@ -91,7 +91,7 @@ async function loadOwn(queryable: Queryable): Promise<OwnEntries> {
       source: Number(row['source']),
       target: Number(row['target']),
       function: Number(row['function']),
-      isImplicit: flag(row['implicit']),
+      isImplied: flag(row['implied']),
     })),
     operatorClasses: operatorClasses.map((row) => ({
       oid: Number(row['oid']),

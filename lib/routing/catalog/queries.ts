@@ -100,7 +100,7 @@ export const OWN = {
     WHERE o.oid >= ${FIRST_OWN_OID} AND o.oprcode <> 0`,
   casts: `
     SELECT castsource::text AS source, casttarget::text AS target, castfunc::text AS function,
-      (castcontext = 'i')::int AS implicit
+      (castcontext <> 'e')::int AS implied
     FROM pg_cast WHERE oid >= ${FIRST_OWN_OID} AND castfunc <> 0`,
   operatorClasses: `
     SELECT c.oid::text AS oid, c.opcintype::text AS type, c.opcdefault::int AS is_default,

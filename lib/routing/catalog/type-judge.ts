@@ -111,13 +111,13 @@ export class TypeJudge {
     this.#explicit.length = 0;
     const { casts, types, operatorClasses } = this.#catalog.entries.own;
     const isOwn = (oid: number) => this.#catalog.typeByOid(oid)?.isBuiltin === false;
-    for (const { source, target, function: oid, isImplicit } of casts) {
+    for (const { source, target, function: oid, isImplied } of casts) {
       const found = this.#judgeFunction(oid);
       if (!found) continue;
       // The functions that make JSON call any cast to it.
       if (isOwn(target)) this.#made.set(target, found);
       else this.#explicit.push({ source, target, found });
-      if (!isImplicit && target !== JSON_TYPE) continue;
+      if (!isImplied && target !== JSON_TYPE) continue;
       if (isOwn(source)) present.set(source, found);
       else if (isOwn(target)) present.set(target, found);
       else this.#anyStatement = found;

@@ -514,7 +514,7 @@ SELECT pg_notify('channel', 'x')
 SELECT pg_logical_emit_message(true, 'a', 'b')
 SELECT random()
 SELECT random() < 2
-SELECT * FROM users ORDER BY random() LIMIT 1
+SELECT * FROM users ORDER BY random() LIMIT 5
 SELECT gen_random_uuid()
 SELECT uuid_generate_v4() IS NULL
 SELECT gen_random_bytes(4) IS NULL
@@ -828,3 +828,8 @@ SELECT current_setting(n) FROM (VALUES ('in_hot_standby')) AS v(n)
 SELECT setting FROM pg_settings WHERE name = 'transaction_read_only'
 SELECT current_setting('transaction_isolation'), current_setting('TimeZone'::text)
 SELECT current_setting('app.tenant', true), current_setting(E'work_mem')
+-- casts that an assignment implies
+SELECT assigns_tone()
+SELECT selects_tone()
+SELECT returns_tone()
+DO $$ DECLARE n int; BEGIN SELECT t INTO n FROM tones; END $$
