@@ -61,7 +61,7 @@ const platforms = [
   { platform: 'Fastify with GraphQL', adapter: fastify, entrances: [graphql('Mercurius'), subscription] },
 ];
 
-const titled = ({ name, by, open }: Entrance) => ({ title: [name, by].filter(Boolean).join(', '), open });
+const titled = ({ name, by, open }: Entrance) => ({ title: [by, name].filter(Boolean).join(': '), open });
 
 describe.each(platforms)('on $platform', ({ adapter, entrances }) => {
   let app: INestApplication;

@@ -62,7 +62,8 @@ export function queue(store: 'PostgreSQL' | 'Redis', redisSocket = () => ''): En
       NotesQueue.of(name, store === 'Redis' ? { path: redisSocket() } : { ...master, migrate: true }),
     open(app) {
       const jobs = app.get<Queue<Payload, Written>>(getQueueToken(name));
-      const events = new QueueEvents(name, { connection: jobs.opts.connection });
+      // From the first on: its default, those from now on, begins some time after it says that it is ready.
+      const events = new QueueEvents(name, { connection: jobs.opts.connection, lastEventId: '0' });
       const work = async (kind: string, payload: Payload) =>
         (await jobs.add(kind, payload)).waitUntilFinished(events);
       return {
