@@ -16,7 +16,7 @@ export interface FunctionEntry {
   readonly declared: number;
   /** Types of its arguments, but for those that VARIADIC collects. */
   readonly parameters: readonly number[];
-  /** Of its arguments, then its result. */
+  /** Of its arguments, then its result and, of one with columns or OUT arguments, all of them. */
   readonly types: readonly number[];
   readonly language: string;
   /** Of an `internal` one: the name of the server's own function. */

@@ -39,7 +39,8 @@ export const functions = (share: Share): string => `
   SELECT p.oid::text AS oid, n.nspname::text AS schema, p.proname::text AS name,
     p.provolatile::text AS volatility, p.prokind::text AS kind, ${ofCall('cardinality(p.proallargtypes)', 'p.pronargs')}::int AS arguments,
     p.pronargdefaults::int AS defaults, (p.provariadic <> 0)::int AS variadic,
-    ${ofCall(`array_to_string(p.proallargtypes, ' ')`, 'p.proargtypes::text')} || ' ' || p.prorettype AS types, l.lanname::text AS language,
+    ${ofCall(`array_to_string(p.proallargtypes, ' ')`, 'p.proargtypes::text')} || ' ' || p.prorettype
+      || coalesce(' ' || array_to_string(p.proallargtypes, ' '), '') AS types, l.lanname::text AS language,
     CASE WHEN l.lanname = 'internal' THEN p.prosrc END AS source,
     ${
       share === 'builtin'

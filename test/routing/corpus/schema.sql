@@ -292,3 +292,6 @@ INSERT INTO tones VALUES (1, 'low');
 CREATE FUNCTION assigns_tone() RETURNS int LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN n := 'low'::tone; RETURN n; END $$;
 CREATE FUNCTION selects_tone() RETURNS int LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN SELECT t INTO n FROM tones; RETURN n; END $$;
 CREATE FUNCTION returns_tone() RETURNS int LANGUAGE sql AS $$ SELECT t FROM tones $$;
+CREATE FUNCTION gives_domain_column() RETURNS TABLE (id int, w writing_domain) LANGUAGE sql AS $$ SELECT 1, 5 $$;
+CREATE FUNCTION gives_domain_out(OUT a int, OUT w writing_domain) LANGUAGE plpgsql AS $$ BEGIN a := 1; w := 5; END $$;
+CREATE FUNCTION gives_plain_columns() RETURNS TABLE (id int, d plain_domain) LANGUAGE sql AS $$ SELECT 1, 5 $$;

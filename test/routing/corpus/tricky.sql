@@ -833,3 +833,8 @@ SELECT assigns_tone()
 SELECT selects_tone()
 SELECT returns_tone()
 DO $$ DECLARE n int; BEGIN SELECT t INTO n FROM tones; END $$
+-- columns that a function gives
+SELECT * FROM gives_domain_column()
+SELECT id FROM gives_domain_column() g
+SELECT gives_domain_out()
+SELECT * FROM gives_plain_columns()
