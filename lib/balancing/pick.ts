@@ -15,6 +15,8 @@ export interface Candidate {
   readonly warmth: number;
   /** In the zone that is preferred. */
   readonly isNear: boolean;
+  /** A packet for it was not sent yet, and takes this call along. */
+  readonly isGathering: boolean;
 }
 
 export interface Chance {
@@ -45,7 +47,7 @@ export function pick<C extends Candidate>(
     case 'weighted':
       return draw(eligible, chance.random());
     case 'least-loaded':
-      return lessLoadedOfTwo(eligible, chance);
+      return gatheringOrLessLoaded(eligible, chance);
   }
 }
 
@@ -82,6 +84,16 @@ function draw<C extends Candidate>(candidates: readonly C[], point: number, with
 /** Where all have weight 0 they are equal. */
 function weightOf({ weight }: Candidate): number {
   return weight || 1;
+}
+
+/**
+ * Calls of one turn of the event loop go together, for the first of which the node was chosen: a packet costs more
+ * than a call in it. Not to a node that is much slower: one call is to find out whether it still is.
+ */
+function gatheringOrLessLoaded<C extends Candidate>(candidates: readonly C[], chance: Chance): C | undefined {
+  const gathering = candidates.find(({ isGathering }) => isGathering);
+  if (gathering && candidates.every((other) => slowness(gathering, other) === 1)) return gathering;
+  return lessLoadedOfTwo(candidates, chance);
 }
 
 /** Two at random, then the less busy: nearly as good as the least busy of all, and no herd runs to one node. */

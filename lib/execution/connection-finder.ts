@@ -53,6 +53,8 @@ export class ConnectionFinder {
   readonly #chance: Chance;
   readonly #loads: Loads;
   #turn = 0;
+  /** The node of the last read that shares a connection. */
+  #lastShared: string | undefined;
   #boundReadAt: number;
   #hasWarnedOfPath = false;
   #state: 'new' | 'open' | 'closed' = 'new';
@@ -138,15 +140,26 @@ export class ConnectionFinder {
     if (target === 'primary') await this.#untilServed(demand, ordeal, deadline);
   }
 
-  /** The node for a call by the topology of this moment; undefined when none can serve. */
-  chooseNow(demand: Demand, { failed, whyNoReplica }: Ordeal): Chosen | undefined {
+  /**
+   * The node for a call by the topology of this moment; undefined when none can serve.
+   *
+   * @param known Of a read that may share a connection.
+   */
+  chooseNow(demand: Demand, { failed, whyNoReplica }: Ordeal, known?: KnownText): Chosen | undefined {
     this.#refuseUnlessOpen();
-    const decision = this.#route(this.#parts.monitor.topology, demand, failed);
+    const gathering = known?.isQuick === true ? this.#gathering : undefined;
+    const decision = this.#route(this.#parts.monitor.topology, demand, failed, gathering);
     if (!decision.node) return undefined;
     const isInstead = decision.reason === 'no-replica' && whyNoReplica !== undefined;
     this.#parts.tally.decided(decision.target, isInstead ? whyNoReplica : decision.reason);
     stickTo(demand, decision);
     return decision;
+  }
+
+  /** The node that a packet is about to be sent to, with quick reads of this turn of the event loop. */
+  get #gathering(): string | undefined {
+    const node = this.#lastShared;
+    return node !== undefined && this.poolOf(node).shared.isGathering ? node : undefined;
   }
 
   /** The same, waiting for one where the call is willing to. */
@@ -196,6 +209,7 @@ export class ConnectionFinder {
       shared.putBack(connection);
       return undefined;
     }
+    this.#lastShared = chosen.node.name;
     rememberRead(demand, chosen);
     this.#tellAcquired(chosen, 0);
     return connection;
@@ -222,7 +236,7 @@ export class ConnectionFinder {
     );
   }
 
-  #route(topology: Topology, demand: Demand, failed: Ordeal['failed']): Decision {
+  #route(topology: Topology, demand: Demand, failed: Ordeal['failed'], gathering?: string): Decision {
     const { settings, clock, monitor } = this.#parts;
     const now = clock.now();
     if (demand.target === 'replica' && demand.isBound) this.#boundReadAt = now;
@@ -232,6 +246,7 @@ export class ConnectionFinder {
       failed: stillFailed(failed, topology, demand),
       now,
       loads: this.#loads,
+      gathering,
     });
     // The next read, or this one where it waits, may find that a replica has caught up.
     if (dependsOnPositions(decision)) monitor.sampleSoon();

@@ -72,7 +72,7 @@ export class Dispatcher {
    */
   query<R = Row>(demand: Demand, statement: Statement, known?: KnownText): Promise<QueryResult<R>> {
     const ordeal = this.newOrdeal();
-    const chosen = this.#finder.chooseNow(demand, ordeal);
+    const chosen = this.#finder.chooseNow(demand, ordeal, known);
     if (!chosen || (chosen.mustNotWrite && !isVouched(demand)))
       return this.#queryOn<R>(demand, statement, { ordeal, first: { chosen } });
     // Callbacks all the way: this promise is the only one that a call costs.

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import pg from 'pg';
+import { toError } from '../errors.js';
 import { toStatement, type QueryResult, type Statement } from '../query.js';
 import type { Bind, BoundCalls, ClientCalls, Legacy } from '../session/client-calls.js';
 import { ClientSettings } from './client-settings.js';
@@ -139,16 +140,33 @@ export abstract class LateClient extends EventEmitter {
 
   unref(): void {}
 
-  async #run(statement: Statement, bind: Bind): Promise<QueryResult> {
+  #run(statement: Statement, bind: Bind): Promise<QueryResult> {
     const { text } = statement;
     const left = this.calls.legacyOf(text);
+    if (this.#bound || left === 'settings' || this.bindsBy(left))
+      return this.#runBound(statement, left, bind);
+    // As most do: it costs no promise of ours.
+    try {
+      return this.calls.query(this.#withSettings(statement));
+    } catch (error) {
+      return Promise.reject(toError(error));
+    }
+  }
+
+  /** With what this client has SET. */
+  #withSettings(statement: Statement): Statement {
+    const settings = this.#settings.text;
+    return settings === undefined ? statement : { ...statement, settings };
+  }
+
+  async #runBound(statement: Statement, left: Legacy, bind: Bind): Promise<QueryResult> {
+    const { text } = statement;
     const bound = await this.#boundFor(left);
     if (!bound && left === 'settings') {
       this.#settings.set(this.calls.settingsIn(text), text);
       return { command: 'SET', rowCount: null, rows: [], fields: [] };
     }
-    const settings = this.#settings.text;
-    const given = settings === undefined ? statement : { ...statement, settings };
+    const given = this.#withSettings(statement);
     if (!bound && !this.bindsBy(left)) return this.calls.query(given);
     const running = bound ?? (await this.#bind(text, bind));
     try {

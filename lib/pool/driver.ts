@@ -58,6 +58,8 @@ export interface DriverConnection extends Queryable {
   /** A statement was sent whose answer has not come. */
   readonly isBusy: boolean;
   readonly isLost: boolean;
+  /** What is sent in this turn of the event loop goes out in one packet with what was sent before. */
+  readonly isGathering: boolean;
   /** Where it was asked for and could be told. */
   readonly identity: ServerIdentity | undefined;
   /** The `pg.Client` itself, for what only `pg` speaks (COPY streams, cursors, notifications). */

@@ -10,6 +10,11 @@ export class Outbox {
     this.#stream = stream;
   }
 
+  /** What is put in now goes out with what is there. */
+  get isFilling(): boolean {
+    return this.#messages.length > 0;
+  }
+
   put(message: Buffer): void {
     if (this.#messages.push(message) === 1) process.nextTick(this.#flush);
   }

@@ -11,6 +11,7 @@ import type {
   ServerIdentity,
   TransactionStatus,
 } from './driver.js';
+import { DescribedColumns } from './pg-columns.js';
 import type { KnownText, KnownTexts } from './known-texts.js';
 import { Outbox } from './outbox.js';
 import { endsConnection, isOfStaleName, losesPrepared } from './pg-faults.js';
@@ -72,7 +73,8 @@ export class PgConnection implements DriverConnection {
     const outbox = new Outbox(() => client.connection.stream);
     // What follows brings the answer with it.
     const close = (name: string) => outbox.put(serialize.close({ type: 'S', name }));
-    this.#line = { outbox, prepared: new PreparedStatements(this.#internals.connection, close) };
+    const prepared = new PreparedStatements(this.#internals.connection, close);
+    this.#line = { outbox, prepared, described: new DescribedColumns() };
     client.on('error', (error) => this.#markLost(error));
     client.on('end', () => this.#markLost(new Error('the connection was closed')));
     client.on('notice', ({ routine }) => {
@@ -102,6 +104,10 @@ export class PgConnection implements DriverConnection {
   get isBusy(): boolean {
     // Counts what was sent past us too, by one who uses the client of a lease.
     return this.#inFlight > 0 || this.#isAwaitingReady;
+  }
+
+  get isGathering(): boolean {
+    return this.#line.outbox.isFilling;
   }
 
   get #isAwaitingReady(): boolean {

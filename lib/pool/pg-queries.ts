@@ -1,13 +1,14 @@
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
-import type { QueryField, QueryResult, Statement } from '../query.js';
+import type { QueryResult, Statement } from '../query.js';
+import type { Columns, DescribedColumns } from './pg-columns.js';
 import type { Outbox } from './outbox.js';
-import type { Columns, PreparedStatements } from './prepared-statements.js';
+import type { PreparedStatements } from './prepared-statements.js';
 import type { TransactionId } from './transaction-id.js';
 
 /** What `pg` keeps of a result while its rows come in. */
 interface OpenResult {
-  fields: QueryField[];
+  fields: pg.FieldDef[];
   _parsers: unknown[];
   _prebuiltEmptyResultObject: object;
   readonly _types: NonNullable<Statement['types']>;
@@ -25,7 +26,8 @@ interface OpenQuery {
   _result: OpenResult;
   _results: OpenResult;
   _canceledDueToError: unknown;
-  handleRowDescription(message: { readonly fields: QueryField[] }): void;
+  _checkForMultirow(): void;
+  handleRowDescription(message: { readonly fields: pg.FieldDef[] }): void;
   handleCommandComplete(message: object, connection: object): void;
   requiresPreparation(): boolean;
 }
@@ -54,6 +56,7 @@ const [LAST, LAST_WITH_COLUMNS] = [
 export interface Line {
   readonly outbox: Outbox;
   readonly prepared: PreparedStatements;
+  readonly described: DescribedColumns;
 }
 
 /** What is asked behind a statement. */
@@ -133,24 +136,36 @@ export class StatementQuery<R> extends Query {
     return null;
   }
 
-  override handleRowDescription(message: { readonly fields: QueryField[] }): void {
+  override handleRowDescription(message: { readonly fields: pg.FieldDef[] }): void {
     try {
-      super.handleRowDescription(message);
+      const columns = this.#describe(message);
+      if (this.name !== undefined) this.#line.prepared.keepColumns(this.name, columns);
     } catch (error) {
       // Of the caller's own `types`: thrown from here, it would end the process.
       this._canceledDueToError = error;
-      return;
     }
-    if (this.name === undefined) return;
-    const { fields, _prebuiltEmptyResultObject: emptyRow } = this._result;
-    this.#line.prepared.keepColumns(this.name, { fields, emptyRow });
   }
 
-  /** As after a description; making the empty row again would cost more than all the rest. */
+  #describe(message: { readonly fields: pg.FieldDef[] }): Columns {
+    const { described } = this.#line;
+    const known = described.find(message.fields);
+    if (known) {
+      this._checkForMultirow();
+      this.#expect(known);
+      return known;
+    }
+    super.handleRowDescription(message);
+    const { fields, _prebuiltEmptyResultObject: emptyRow } = this._result;
+    const columns = { fields, emptyRow };
+    described.keep(columns);
+    return columns;
+  }
+
+  /** As after a description. */
   #expect({ fields, emptyRow }: Columns): void {
     const result = this._result;
     result.fields = fields;
-    result._parsers = fields.map(({ dataTypeID }) => result._types.getTypeParser(dataTypeID, 'text'));
+    result._parsers = fields.map(({ dataTypeID, format }) => result._types.getTypeParser(dataTypeID, format));
     result._prebuiltEmptyResultObject = emptyRow;
   }
 

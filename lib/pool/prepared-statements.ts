@@ -1,15 +1,8 @@
-import type { QueryField } from '../query.js';
+import type { Columns } from './pg-columns.js';
 import type { KnownText } from './known-texts.js';
 
 /** Prepared statements a connection keeps: the server holds a plan for each. */
 const MOST = 256;
-
-/** What the server said of a statement's rows. */
-export interface Columns {
-  readonly fields: QueryField[];
-  /** A row with all of them, before it has values: `pg` copies it for each. */
-  readonly emptyRow: object;
-}
 
 /** What of a connection of `pg` says which statements are prepared on it. */
 export interface PreparingConnection {

@@ -49,6 +49,7 @@ export class SharedLane {
   readonly #connections: SharedConnection[] = [];
   /** They get no more calls: their oldest takes long, or the pool wants them back. */
   readonly #leaving = new Set<SharedConnection>();
+  #last: SharedConnection | undefined;
   #watch: Timer | undefined;
   #wasUsed = false;
 
@@ -71,9 +72,31 @@ export class SharedLane {
     return calls;
   }
 
+  /** A quick call goes out in one packet with others here. */
+  get isGathering(): boolean {
+    return this.#gathering !== undefined;
+  }
+
+  get #gathering(): SharedConnection | undefined {
+    const last = this.#last;
+    const takesMore =
+      last !== undefined &&
+      last.inFlight < TOGETHER &&
+      last.pooled.driver.isGathering &&
+      this.#connections.includes(last);
+    return takesMore ? last : undefined;
+  }
+
   /** The connection for one call, to be used at once or given to `putBack`; undefined where there is none to share. */
   take(known: KnownText): SharedConnection | undefined {
+    this.#last = this.#choose(known);
+    return this.#last;
+  }
+
+  #choose(known: KnownText): SharedConnection | undefined {
     const least = this.#leastBusy();
+    const gathering = known.isQuick ? this.#gathering : undefined;
+    if (gathering) return gathering;
     const enough = known.isQuick ? TOGETHER : 1;
     if (this.#connections.length >= this.#most || (least && least.inFlight < enough)) return bounded(least);
     if (this.#host.pending > 0) return bounded(least);

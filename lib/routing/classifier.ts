@@ -34,6 +34,8 @@ export class Classifier {
   #catalog: Catalog | undefined;
   #judge: NameJudge | undefined;
   #isInDoubt = false;
+  /** A call asks more than once on its way, and the next one often with the same text. */
+  #last: { readonly text: string; readonly found: StatementClass } | undefined;
 
   private constructor({ safeFunctions = [], accountsDiffer = false, cache = CACHE }: ClassifierOptions) {
     this.#safeFunctions = new Set(safeFunctions);
@@ -60,6 +62,7 @@ export class Classifier {
     });
     this.#cache.clear();
     this.#shaped.clear();
+    this.#last = undefined;
     this.#isInDoubt = false;
   }
 
@@ -76,6 +79,11 @@ export class Classifier {
   /** Never throws: what can't be understood is for the primary. */
   classify(text: string): StatementClass {
     if (this.#isInDoubt) return this.#decide(text, undefined);
+    if (text !== this.#last?.text) this.#last = { text, found: this.#look(text) };
+    return this.#last.found;
+  }
+
+  #look(text: string): StatementClass {
     const known = this.#cache.get(text) ?? this.#shaped.get(text);
     if (known !== undefined) return known;
     const shape = shapeOf(text);
@@ -91,6 +99,7 @@ export class Classifier {
   }
 
   #remember(text: string, shape: string, found: StatementClass): void {
+    this.#last = undefined;
     this.#cache.set(shape, found);
     if (shape !== text) this.#shaped.set(text, found);
   }

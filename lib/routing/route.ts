@@ -85,6 +85,8 @@ export interface RouteInputs {
   readonly failed: ReadonlySet<string>;
   readonly now: number;
   readonly loads: Loads;
+  /** To this node a packet is about to be sent, which takes the call along. */
+  readonly gathering?: string | undefined;
 }
 
 /** How busy nodes are. `since`: what a node took before counts no more, it was another life of it. */
@@ -142,6 +144,7 @@ class Choice implements Candidate {
   readonly weight: number;
   readonly warmth: number;
   readonly isNear: boolean;
+  readonly isGathering: boolean;
   readonly #inputs: RouteInputs;
 
   constructor(
@@ -153,6 +156,7 @@ class Choice implements Candidate {
     this.weight = state.settings.weight;
     this.warmth = warmth(state.returnedAt, inputs.now, slowStartMs);
     this.isNear = zone !== undefined && state.settings.zone === zone;
+    this.isGathering = state.name === inputs.gathering;
     this.#inputs = inputs;
   }
 

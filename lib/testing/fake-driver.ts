@@ -128,6 +128,7 @@ export class FakeDriver implements Driver {
 export class FakeConnection implements DriverConnection {
   readonly processId: number;
   readonly client: unknown = this;
+  readonly isGathering = false;
   /** What ran on it, `DISCARD ALL` of a reset included. */
   readonly statements: string[] = [];
   transactionStatus: TransactionStatus = 'I';

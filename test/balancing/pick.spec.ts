@@ -4,12 +4,15 @@ import type { Balance } from '../../lib/config/settings.js';
 
 const BALANCES: readonly Balance[] = ['least-loaded', 'round-robin', 'random', 'weighted'];
 
-/** `a2@3~20>5*0.1!`: node a, weight 2, three calls in flight, answers in 20 ms, 5 of it still held, a tenth warm, near. */
+/** `a2@3~20>5*0.1!`: node a, weight 2, three calls in flight, answers in 20 ms, 5 of it still held, a tenth warm, near; `+` gathers. */
 function candidates(...texts: string[]): Candidate[] {
   return texts.map((text) => {
-    const parts = /^([a-z]+)([\d.]+)?(?:@(\d+))?(?:~([\d.]+))?(?:>([\d.]+))?(?:\*([\d.]+))?(!)?$/.exec(text);
+    const parts = /^([a-z]+)([\d.]+)?(?:@(\d+))?(?:~([\d.]+))?(?:>([\d.]+))?(?:\*([\d.]+))?(!)?(\+)?$/.exec(
+      text,
+    );
     if (!parts) throw new Error(`no candidate: ${text}`);
-    const [, node = '', weight = '1', inFlight = '0', latency, held = latency, warmth = '1', near] = parts;
+    const [, node = '', weight = '1', inFlight = '0', latency, held = latency, warmth = '1', near, gathers] =
+      parts;
     return {
       node,
       weight: Number(weight),
@@ -18,6 +21,7 @@ function candidates(...texts: string[]): Candidate[] {
       heldMs: held === undefined ? undefined : Number(held),
       warmth: Number(warmth),
       isNear: near !== undefined,
+      isGathering: gathers !== undefined,
     };
   });
 }
@@ -119,6 +123,16 @@ test.each<[Balance, string[], number, number[], string]>([
   // Nothing known of one: the less busy.
   ['least-loaded', ['a@1~1', 'b'], 0, [0, 0], 'b'],
   ['least-loaded', ['a~99', 'b@1'], 0, [almostOne, 0], 'a'],
+  // A packet under way takes it along, unless that is for a slow one, or for one that is not to be chosen.
+  ['least-loaded', ['a@3+', 'b', 'c'], 0, [almostOne, 0], 'a'],
+  ['least-loaded', ['a@3~5+', 'b~3', 'c'], 0, [almostOne, 0], 'a'],
+  ['least-loaded', ['a@1~20+', 'b@1~3', 'c~20'], 0, [0, 0], 'b'],
+  ['least-loaded', ['a@1~20+', 'b@1~3', 'c~20'], 0, [0, almostOne], 'c'],
+  ['least-loaded', ['a0+', 'b@9', 'c@9'], 0, [0, 0], 'b'],
+  ['least-loaded', ['a+', 'b@9!', 'c'], 0, [0, 0], 'b'],
+  ['least-loaded', ['a*0.1+', 'b@9', 'c@9'], 0, [0.5, 0, 0], 'b'],
+  ['weighted', ['a1+', 'b3'], 0, [almostOne], 'b'],
+  ['round-robin', ['a+', 'b'], 1, [], 'b'],
   // Half warm, it takes half as many.
   ['least-loaded', ['a@4', 'b@1*0.5'], 0, [0, almostOne, 0], 'b'],
   ['least-loaded', ['a@4', 'b@3*0.5'], 0, [0, almostOne, 0], 'a'],

@@ -73,6 +73,7 @@ export class Simulation {
       heldMs: this.loads.heldMs(node.name, this.#now),
       warmth: warmth(node.returnedAt, this.#now, 10_000),
       isNear: zone !== undefined && node.zone === zone,
+      isGathering: false,
     }));
     const name = pick(candidates, balance, chance)?.node ?? '';
     this.loads.began(name, this.#now);

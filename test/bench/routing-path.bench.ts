@@ -12,6 +12,7 @@ class Instant implements DriverConnection {
   readonly transactionStatus = 'I';
   readonly isBusy = false;
   readonly isLost = false;
+  readonly isGathering = false;
   readonly identity = { startedAt: 'then', searchPath: '[]' };
   readonly client = undefined;
   readonly #options: ConnectOptions;

@@ -101,6 +101,23 @@ describe('reads of many callers', () => {
     expect(most).toBeLessThanOrEqual(5);
   });
 
+  it('go in one packet to one node where they come together, and to all nodes in turns', async () => {
+    await using cluster = await connected();
+    const ask = async () => (await cluster.query<{ port: number }>('SELECT inet_server_port() AS port')).rows;
+    // Only of a text that is known can it be known to be quick.
+    for (let i = 0; i < 20; i++) await ask();
+    const ports = new Set<number>();
+    let together = 0;
+    // By chance it would be one in eight; on a busy machine a text may pass for a slow one for a while.
+    for (let round = 0; together < 20; round++) {
+      expect(round, `rounds until ${together} went to one node`).toBeLessThan(60);
+      const found = (await Promise.all([ask(), ask(), ask(), ask()])).flat().map(({ port }) => port);
+      if (new Set(found).size === 1) together++;
+      for (const port of found) ports.add(port);
+    }
+    expect(ports.size).toBe(database.replicaUrls.length);
+  });
+
   it('come to share again after all of them had to wait for a connection of their own', async () => {
     await using cluster = await connected({ connectionPool: { maxConnections: 4 } });
     const pending = () => cluster.getStatus().pendingAcquires;

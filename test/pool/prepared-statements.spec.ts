@@ -3,7 +3,20 @@ import { KnownText } from '../../lib/pool/known-texts.js';
 import { PreparedStatements, type PreparingConnection } from '../../lib/pool/prepared-statements.js';
 import { sure } from '../support/sure.js';
 
-const COLUMNS = { fields: [{ name: 'a', dataTypeID: 23, tableID: 0, columnID: 0 }], emptyRow: { a: null } };
+const COLUMNS = {
+  fields: [
+    {
+      name: 'a',
+      dataTypeID: 23,
+      tableID: 0,
+      columnID: 0,
+      dataTypeSize: 4,
+      dataTypeModifier: -1,
+      format: 'text',
+    },
+  ],
+  emptyRow: { a: null },
+};
 
 let connection: PreparingConnection;
 let closed: string[];
