@@ -80,12 +80,19 @@ export function keepsTheContract(orm: OrmUnderTest): void {
 
   afterEach(() => givenBack(cluster));
 
-  /** On what statements ran meanwhile. */
+  /** Where calls went meanwhile, but for the library's own looks at the catalog. */
   const ranOn = async (work: () => Promise<unknown>): Promise<string[]> => {
-    const roles = new Set<string>();
-    const stop = cluster.observe({ queryEnded: ({ role }) => void roles.add(role) });
-    await work().finally(stop);
-    return [...roles];
+    const calls = () =>
+      new Map(
+        cluster
+          .getCounters()
+          .decisions.filter(({ reason }) => reason !== 'catalog')
+          .map(({ target, reason, count }) => [`${target} ${reason}`, { target, count }]),
+      );
+    const before = calls();
+    await work();
+    const made = [...calls()].filter(([key, { count }]) => count > (before.get(key)?.count ?? 0));
+    return [...new Set(made.map(([, { target }]) => target))];
   };
 
   /** Until replicas have what this session wrote. */
