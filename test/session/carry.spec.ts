@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Readable } from 'node:stream';
-import { NEVER, Observable, of, Subject } from 'rxjs';
+import { map, NEVER, Observable, of, Subject } from 'rxjs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { carry, type OpenScope } from '../../lib/session/carry.js';
 import type { Scope } from '../../lib/session/scope.js';
@@ -180,6 +180,16 @@ describe('an Observable', () => {
       source.subscribe({ error: resolve, complete: () => resolve('completed') }),
     );
     expect(error).toBe(refused);
+  });
+
+  it('has the operators behind a Subject run where that is fed', () => {
+    const subject = new Subject<void>();
+    const seen: unknown[] = [];
+    const carried = inScope(() => subject.pipe(map(route)));
+    carried.subscribe((value) => seen.push(value));
+    storage.run(OUTER, () => subject.next());
+    subject.next();
+    expect(seen).toEqual(['primary', undefined]);
   });
 });
 
