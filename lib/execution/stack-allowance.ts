@@ -1,7 +1,7 @@
-/** So 500 stacks a second are taken, which is half a per cent of a core. */
-const EACH_MS = 2;
+/** So a hundred stacks a second are taken, which is a tenth of a per cent of a core. */
+const EACH_MS = 10;
 /** A hundred more at once after a quiet time. */
-const BURST_MS = 200;
+const BURST_MS = 1_000;
 
 /** Bounds what stacks cost: where many connections are taken in a second, of some it is not told by which calls. */
 export class StackAllowance {
