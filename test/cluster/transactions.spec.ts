@@ -165,6 +165,13 @@ describe('transaction', () => {
     expect(seen).toEqual(expected);
   });
 
+  it('may ask, where it only reads, whether it does', async () => {
+    const { rows } = await cluster.transaction({ readOnly: true }, () =>
+      cluster.query('SHOW transaction_read_only'),
+    );
+    expect(rows).toEqual([{ transaction_read_only: 'on' }]);
+  });
+
   it('refuses an isolation level that is none', async () => {
     const options = { isolation: 'chaos; DROP TABLE notes' as 'serializable' };
     await expect(cluster.transaction(options, () => note('a'))).rejects.toThrow(/no isolation level/);

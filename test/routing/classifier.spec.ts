@@ -234,13 +234,13 @@ describe('a statement', () => {
   it.each([
     [`SELECT current_setting('work_mem')`, 'read'],
     [`SELECT current_setting('app.tenant'::text)`, 'read'],
-    [`SELECT current_setting('transaction_read_only')`, 'session-state'],
-    [`SELECT current_setting('In_Hot_Standby')`, 'session-state'],
-    [`SELECT current_setting('in_hot_standby_'::varchar(14))`, 'session-state'],
-    ['SELECT current_setting($1)', 'session-state'],
-    ['SELECT current_setting(name) FROM users', 'session-state'],
-    ['SHOW ALL', 'session-state'],
-    ['SHOW in_hot_standby', 'session-state'],
+    [`SELECT current_setting('transaction_read_only')`, 'node-state'],
+    [`SELECT current_setting('In_Hot_Standby')`, 'node-state'],
+    [`SELECT current_setting('in_hot_standby_'::varchar(14))`, 'node-state'],
+    ['SELECT current_setting($1)', 'node-state'],
+    ['SELECT current_setting(name) FROM users', 'node-state'],
+    ['SHOW ALL', 'node-state'],
+    ['SHOW in_hot_standby', 'node-state'],
     ['SHOW work_mem', 'read'],
   ])('asks for a setting, which may be by the role of the node: %s', (text, expected) => {
     expect(verdict(text)).toBe(expected);

@@ -37,5 +37,5 @@ export function judgeLocalSetting(setting: string | undefined): Obstacle | undef
 export function judgeSettingRead(setting: string | undefined): Obstacle | undefined {
   if (setting !== undefined && !SET_BY_ROLE.includes(setting.toLowerCase())) return undefined;
   const detail = `current_setting() of ${setting ?? 'what only the server knows'}`;
-  return { kind: 'primary', reason: 'session-state', detail, writes: false };
+  return { kind: 'primary', reason: 'node-state', detail, writes: false };
 }

@@ -83,7 +83,7 @@ export function readStatement(statement: Node): Reading {
     case 'VariableShowStmt': {
       const name = asText(fields['name'])?.toLowerCase() ?? '';
       return SET_BY_ROLE.includes(name)
-        ? only({ kind: 'primary', reason: 'session-state', detail: `SHOW ${name}`, writes: false })
+        ? only({ kind: 'primary', reason: 'node-state', detail: `SHOW ${name}`, writes: false })
         : NOTHING;
     }
     case 'CallStmt':
