@@ -47,8 +47,8 @@ export interface Queryable {
 
 /** @throws TypeError for what is no statement. */
 export function toStatement(statement: string | Statement, values?: readonly unknown[]): Statement {
-  if (typeof statement === 'string')
-    return values === undefined ? { text: statement } : { text: statement, values };
+  // `pg` takes null for none.
+  if (typeof statement === 'string') return values ? { text: statement, values } : { text: statement };
   const given = statement;
   if (typeof given?.text !== 'string') {
     throw new TypeError('query() takes a text, or an object with a text and values');
@@ -58,5 +58,6 @@ export function toStatement(statement: string | Statement, values?: readonly unk
       'query() runs statements; a cursor or stream needs the client of a lease: getConnection()',
     );
   }
-  return values === undefined ? given : { ...given, values };
+  if (values) return { ...given, values };
+  return given.values === null ? { ...given, values: [] } : given;
 }

@@ -2,6 +2,7 @@
 export class ClientSettings {
   /** By the names that each text sets, in the order of setting. */
   readonly #texts = new Map<string, string>();
+  #kept: ReadonlyMap<string, string> | undefined;
 
   /** @param names As `settingsIn` tells them; `*` is all. */
   set(names: string, text: string): void {
@@ -14,6 +15,16 @@ export class ClientSettings {
 
   clear(): void {
     this.#texts.clear();
+  }
+
+  /** What is set now is there again after each `restore`. */
+  keep(): void {
+    if (this.#texts.size > 0) this.#kept = new Map(this.#texts);
+  }
+
+  restore(): void {
+    this.#texts.clear();
+    for (const [names, text] of this.#kept ?? []) this.#texts.set(names, text);
   }
 
   /** One text for all; undefined where nothing is set. */

@@ -4,6 +4,7 @@ import { toStatement, type QueryResult, type Statement } from '../query.js';
 import type { ClientCalls, Legacy } from '../session/client-calls.js';
 import { LateClient, later, type Callback, type LateClientOptions, type QueryConfig } from './late-client.js';
 import { isSubmittable } from './submittable.js';
+import { WeakClients } from './weak-clients.js';
 
 export interface ClusterPoolOptions extends pg.PoolConfig {
   /** The most clients that are out at a time; others wait. Within a transaction nobody does: who holds one may wait for it. */
@@ -20,6 +21,9 @@ const MOST_IDLE = 100;
 /** What of `pg.Pool` its types leave out. */
 interface Internals {
   readonly ending: boolean;
+  _clients: WeakClients<object>;
+  /** Serves who waits, where that can be done now. */
+  _pulseQueue(): void;
 }
 
 /** It keeps the connection that it was bound to until it is released. */
@@ -56,6 +60,9 @@ export class ClusterPool extends pg.Pool {
       Client: Client as unknown as new () => pg.ClientBase,
     });
     this.calls = calls;
+    const internals = this as unknown as Internals;
+    internals._clients = new WeakClients(() => internals._pulseQueue());
+    this.on('acquire', (client) => (client as unknown as LateClient).take());
     this.on('release', (_error, client) => {
       const late = client as unknown as LateClient;
       late.unbind();
@@ -96,10 +103,12 @@ export class ClusterPool extends pg.Pool {
       return false;
     const text = typeof config === 'string' ? config : config?.text;
     if (typeof text === 'string' && this.calls.isOfSession(text)) return false;
-    if (this.options.types) return false;
-    // One is our own.
+    const { types, onConnect, verify } = this.options as ClusterPoolOptions;
+    if (types ?? onConnect ?? verify) return false;
+    // One of each is our own.
     return (
-      this.listenerCount('connect') + this.listenerCount('acquire') === 0 &&
+      this.listenerCount('connect') === 0 &&
+      this.listenerCount('acquire') === 1 &&
       this.listenerCount('release') === 1
     );
   }

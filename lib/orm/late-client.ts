@@ -33,6 +33,9 @@ export abstract class LateClient extends EventEmitter {
   #pending = 0;
   readonly #forwarded = new Map<string | symbol, (payload: unknown) => void>();
   #giveUpSubmitted = () => {};
+  /** Somebody has it, who will give back what it is bound to. */
+  #isOut = true;
+  #wasTaken = false;
   /** What `pg.Pool` and Sequelize look at. */
   _queryable = true;
   _ending = false;
@@ -53,6 +56,15 @@ export abstract class LateClient extends EventEmitter {
   protected abstract bindsBy(left: Legacy): boolean;
   /** Whether the connection can go, now that no transaction is open on it. */
   protected abstract isDoneWith(bound: BoundCalls): boolean;
+
+  /** Somebody has it now. What it SET at its connect holds for all who will, as on a server session of its own. */
+  take(): void {
+    this.#isOut = true;
+    if (this.#wasTaken) return;
+    this.#wasTaken = true;
+    if (this.#pending === 0) this.#settings.keep();
+    else void this.#inTurn(async () => this.#settings.keep());
+  }
 
   connect(callback?: Callback<this>): Promise<this> | undefined {
     if (!callback) return Promise.resolve(this);
@@ -89,14 +101,15 @@ export abstract class LateClient extends EventEmitter {
 
   /** Gives back what it is bound to, behind the statements of its user that still wait, and forgets what that SET. */
   unbind(): void {
+    this.#isOut = false;
     this.#giveUpSubmitted();
     this.#stopForwarding();
     if (this.#pending === 0 && !this.#bound) {
-      this.#settings.clear();
+      this.#settings.restore();
       return;
     }
     const giveBack = async () => {
-      this.#settings.clear();
+      this.#settings.restore();
       await this.#letGo();
     };
     // It is nobody's to wait for.
@@ -140,10 +153,11 @@ export abstract class LateClient extends EventEmitter {
 
   unref(): void {}
 
-  #run(statement: Statement, bind: Bind): Promise<QueryResult> {
+  /** @param bind Undefined where nobody would give back what it were bound to: then it is a call like any other. */
+  #run(statement: Statement, bind: Bind | undefined): Promise<QueryResult> {
     const { text } = statement;
     const left = this.calls.legacyOf(text);
-    if (this.#bound || left === 'settings' || this.bindsBy(left))
+    if (this.#bound || (bind && (left === 'settings' || this.bindsBy(left))))
       return this.#runBound(statement, left, bind);
     // As most do: it costs no promise of ours.
     try {
@@ -159,16 +173,16 @@ export abstract class LateClient extends EventEmitter {
     return settings === undefined ? statement : { ...statement, settings };
   }
 
-  async #runBound(statement: Statement, left: Legacy, bind: Bind): Promise<QueryResult> {
+  async #runBound(statement: Statement, left: Legacy, bind: Bind | undefined): Promise<QueryResult> {
     const { text } = statement;
     const bound = await this.#boundFor(left);
-    if (!bound && left === 'settings') {
+    if (!bound && bind && left === 'settings') {
       this.#settings.set(this.calls.settingsIn(text), text);
       return { command: 'SET', rowCount: null, rows: [], fields: [] };
     }
     const given = this.#withSettings(statement);
-    if (!bound && !this.bindsBy(left)) return this.calls.query(given);
-    const running = bound ?? (await this.#bind(text, bind));
+    const running = bound ?? (bind && this.bindsBy(left) ? await this.#bind(text, bind) : undefined);
+    if (!running) return this.calls.query(given);
     try {
       return await running.query(given);
     } finally {
@@ -187,7 +201,8 @@ export abstract class LateClient extends EventEmitter {
   }
 
   /** For who calls now; nearly none needs one while it is bound. */
-  #binder(): Bind {
+  #binder(): Bind | undefined {
+    if (!this.#isOut) return undefined;
     return this.#bound ? (text) => this.calls.binder()(text) : this.calls.binder();
   }
 
@@ -201,7 +216,7 @@ export abstract class LateClient extends EventEmitter {
   /** Also of who begins to listen only now. */
   #forward(event: string | symbol): void {
     const client = this.#bound?.client as EventEmitter | undefined;
-    if (!client || this.#forwarded.has(event)) return;
+    if (!client || !this.#isOut || this.#forwarded.has(event)) return;
     const forward = (payload: unknown) => {
       // An error that nobody listens to would end the process.
       if (this.listenerCount(event) > 0) this.emit(event, payload);
@@ -225,7 +240,8 @@ export abstract class LateClient extends EventEmitter {
 
   /** It speaks with the connection itself, so it has one to itself. */
   #submit(query: Submittable): void {
-    const bind = this.#binder();
+    const binder = this.#binder();
+    const bind = binder ?? this.calls.binder();
     void this.#inTurn(async () => {
       const text = query.text ?? query.cursor?.text ?? '';
       const left = this.calls.legacyOf(text);
@@ -239,7 +255,9 @@ export abstract class LateClient extends EventEmitter {
         client.query(query as unknown as pg.Submittable);
         await untilDrained(client, (giveUp) => (this.#giveUpSubmitted = giveUp));
       } finally {
-        if (!wasBound && this.isDoneWith(bound)) await this.#letGo();
+        // In a transaction that it joined the connection is not its own to keep.
+        const isDone = !binder || this.isDoneWith(bound) || this.calls.isJoined();
+        if (!wasBound && isDone) await this.#letGo();
       }
     }).catch((error: Error) => failSubmitted(query, error));
   }

@@ -1,7 +1,8 @@
+import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { PgCluster, type ClusterOptions, type Lease, type LeakEvent } from 'nestjs-pg-mcp';
-import type { Client } from 'pg';
+import type { Client, Notification } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { queryOnce } from '../../lib/testing/superuser.js';
 import { freshDatabase, type FreshDatabase } from '../support/cluster.js';
@@ -262,6 +263,49 @@ describe('a lease that is dropped', () => {
     await untilCollected();
     expect(told.map(({ state }) => state)).toEqual(['held', 'collected']);
     expect(counted()).toEqual(['lease']);
+  });
+
+  it.each<[string, string, number]>([
+    ['a temporary table', 'CREATE TEMP TABLE IF NOT EXISTS scratch ()', 0],
+    ['BEGIN', 'BEGIN', 1],
+  ])('and so is that of a client of the pool after %s', async (_, text, opened) => {
+    const before = openedOnPrimary();
+    await (async () => void (await (await cluster.pool.connect()).query(text)))();
+    await untilCollected();
+    await until(() => cluster.pool.totalCount === 0, {
+      deadlineMs: 5_000,
+      what: 'the pool to count it no more',
+    });
+    expect((await cluster.useMaster(() => cluster.query('SELECT 1 AS one'))).rows).toEqual([{ one: 1 }]);
+    expect(told).toMatchObject([{ state: 'collected', kind: 'client', lastStatement: text }]);
+    expect(told[0]?.stack).toContain('leaks.spec.ts');
+    expect(openedOnPrimary() - before).toBe(opened);
+  });
+
+  it('a client that is listened to is in use', async () => {
+    const heard = new Promise<string | undefined>((resolve) => {
+      void (async () => {
+        const client = await cluster.pool.connect();
+        client.once('notification', ({ payload }: Notification) => {
+          client.release();
+          resolve(payload);
+        });
+        await client.query('LISTEN news');
+      })();
+    });
+    await until(() => cluster.getStatus().activeConnections === 1, {
+      deadlineMs: 2_000,
+      what: 'it to listen',
+    });
+    await toldOf('held');
+    for (let round = 0; round < 5; round++) {
+      collectGarbage();
+      await setImmediate();
+    }
+    await queryOnce(database.adminUrl, `NOTIFY news, 'extra'`);
+    expect(await heard).toBe('extra');
+    await toldOf('recovered');
+    expect(states()).toEqual(['held', 'recovered']);
   });
 
   it('but whose client is in use is not touched', async () => {

@@ -56,6 +56,8 @@ describe('pool.query', () => {
     expect(result.rows).toEqual([{ one: 1 }]);
     const failure = await new Promise<Error>((resolve) => pool.query('SELECT $1::int', ['x'], resolve));
     expect(failure).toMatchObject({ code: '22P02' });
+    expect((await pool.query('SELECT 1 AS one', null)).rows).toEqual([{ one: 1 }]);
+    expect((await pool.query({ text: 'SELECT 2 AS two', values: null as never })).rows).toEqual([{ two: 2 }]);
     await expect(pool.query('SELEC')).rejects.toMatchObject({ code: '42601' });
   });
 
@@ -183,6 +185,56 @@ describe('a client', () => {
     await expect(client.query(WHERE)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
     client.release(true);
     expect((await pool.query(WHERE)).rows).toHaveLength(1);
+  });
+});
+
+describe('a client that is released', () => {
+  it('keeps no connection for what is asked of it afterwards', async () => {
+    const client = await pool.connect();
+    client.release();
+    await client.query(PUT, ['a']);
+    expect((await client.query(WHERE)).rows[0].n).toBe(1);
+    await until(() => cluster.getStatus().activeConnections === 0, {
+      deadlineMs: 2_000,
+      what: 'it to be back',
+    });
+  });
+
+  it('is refused what the next user would have to live with', async () => {
+    const client = await pool.connect();
+    client.release();
+    for (const text of ['BEGIN', `SET work_mem = '7MB'`])
+      await expect(client.query(text)).rejects.toMatchObject({ code: 'SESSION_STATEMENT' });
+    const next = await pool.connect();
+    expect(next).toBe(client);
+    expect((await next.query(`SELECT current_setting('work_mem') AS mem`)).rows).toEqual([{ mem: '4MB' }]);
+    next.release();
+  });
+});
+
+describe('what a new client is told', () => {
+  const MEM = `SELECT current_setting('work_mem') AS mem, current_setting('search_path') AS path`;
+  const SET = `SET work_mem = '5MB'`;
+
+  it.each<[string, (narrow: ClusterPool) => void]>([
+    ['on connect', (narrow) => void narrow.on('connect', (client) => void client.query(SET))],
+    [
+      'by onConnect',
+      ({ options }) => Object.assign(options, { onConnect: (client: pg.Client) => client.query(SET) }),
+    ],
+  ])('%s holds for all who will have it, and what they SET does not', async (_how, tell) => {
+    const narrow = narrowPool();
+    tell(narrow);
+    for (const path of ['one', 'two']) {
+      const client = await narrow.connect();
+      expect((await client.query(MEM)).rows[0]).toEqual({ mem: '5MB', path: '"$user", public' });
+      await client.query(`SET search_path = ${path}; SET work_mem = '6MB'`);
+      expect((await client.query(MEM)).rows[0]).toEqual({ mem: '6MB', path });
+      client.release();
+    }
+    expect((await narrow.query(MEM)).rows[0]).toMatchObject({ mem: '5MB' });
+    await narrow.end();
+    expect((await pool.query(MEM)).rows[0]).toMatchObject({ mem: '4MB' });
   });
 });
 
