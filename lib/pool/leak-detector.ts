@@ -30,6 +30,7 @@ export class LeakDetector<H extends Hold> {
   readonly #tell: TellFinding<H>;
   readonly #entries = new Map<H, Entry>();
   #timer: Timer | undefined;
+  #timerAt = Infinity;
 
   constructor(clock: Clock, thresholdMs: number, tell: TellFinding<H>) {
     this.#clock = clock;
@@ -38,8 +39,9 @@ export class LeakDetector<H extends Hold> {
   }
 
   taken(hold: H): void {
-    this.#entries.set(hold, { since: this.#clock.now(), isSettled: false, isTold: false });
-    this.#timer ??= this.#lookIn(Math.min(BRIEF_MS, this.#thresholdMs));
+    const now = this.#clock.now();
+    this.#entries.set(hold, { since: now, isSettled: false, isTold: false });
+    this.#lookAt(now + Math.min(BRIEF_MS, this.#thresholdMs), now);
   }
 
   /** It has come back. What is unknown, or known no more, is passed over. */
@@ -64,24 +66,35 @@ export class LeakDetector<H extends Hold> {
 
   /** Tells of all that are held, and forgets them. */
   end(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#sleep();
     for (const [hold, entry] of this.#entries) this.#found(hold, entry, 'open');
     this.#entries.clear();
   }
 
   #look(): void {
     const now = this.#clock.now();
+    this.#sleep();
     for (const [hold, entry] of this.#entries) {
       if (!entry.isSettled && now - entry.since >= BRIEF_MS) this.#settle(hold, entry);
       if (!entry.isTold && now - entry.since >= this.#thresholdMs) this.#found(hold, entry, 'held');
     }
-    const next = Math.min(...[...this.#entries.values()].map((entry) => this.#dueAt(entry)));
-    this.#timer = next === Infinity ? undefined : this.#lookIn(next - now);
+    let next = Infinity;
+    for (const entry of this.#entries.values()) next = Math.min(next, this.#dueAt(entry));
+    this.#lookAt(next, now);
   }
 
-  #lookIn(ms: number): Timer {
-    return this.#clock.setTimer(() => this.#look(), ms, true);
+  /** Sooner than was meant, if need be: those that are held for long are looked at rarely. */
+  #lookAt(at: number, now: number): void {
+    if (at >= this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    this.#timer = this.#clock.setTimer(() => this.#look(), at - now, true);
+  }
+
+  #sleep(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
   }
 
   #dueAt({ since, isSettled, isTold }: Entry): number {

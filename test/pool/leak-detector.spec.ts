@@ -143,6 +143,16 @@ test('after a second, and when it is told of, a hold lets go of what it refers t
   expect(b.isSettled).toBe(true);
 });
 
+test('so does one that is taken while another is held for long', () => {
+  const { clock, detector, a, b } = scene(60_000);
+  detector.taken(a);
+  clock.advanceSync(2_000);
+  detector.taken(b);
+  clock.advanceSync(1_000);
+  expect(b.isSettled).toBe(true);
+  expect(clock.pending).toBe(1);
+});
+
 test('there is a timer only while something is left to tell', () => {
   const { clock, detector, a, b } = scene(5_000);
   expect(clock.pending).toBe(0);
