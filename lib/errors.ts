@@ -108,7 +108,7 @@ export class AcquireTimeoutError extends PgMcpError {
     const held =
       idleInTransaction === 0
         ? ''
-        : `; in transactions in which nothing runs, one of which may wait for this very call: ${idleInTransaction}`;
+        : `; in transactions in which nothing runs: ${idleInTransaction}. One may wait for this very call: within a transaction of an ORM use what that gives (its tx), or put transaction() around all of it, which then has one connection`;
     const last = cause === undefined ? '' : `; the last attempt to connect failed: ${describeError(cause)}`;
     super(
       'ACQUIRE_TIMEOUT',

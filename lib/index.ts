@@ -52,5 +52,6 @@ export { getClusterToken, InjectCluster } from './nest/tokens.js';
 export type { Consistency, Queryable, QueryField, QueryResult, Statement } from './query.js';
 export { Lease } from './session/lease.js';
 export { RequestScope, type PrimaryOptions, type ReplicaOptions } from './session/scope.js';
-export type { IsolationLevel, TransactionOptions } from './session/transaction.js';
+export type { TransactionOptions } from './session/transaction.js';
+export type { IsolationLevel } from './transaction-modes.js';
 export type { NodeChange } from './topology/changes.js';

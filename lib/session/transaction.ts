@@ -1,17 +1,11 @@
 import { ConnectionLostError } from '../errors.js';
+import { checkIsolation, type TransactionModes } from '../transaction-modes.js';
 import type { Borrowed, ConnectionSource } from './borrowed.js';
 import type { Patience } from './patience.js';
 import { isReadOnlyRefusal } from './read-only.js';
 import { rolledBack, UnitOfWork } from './unit-of-work.js';
 
-export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
-
-export interface TransactionOptions {
-  /** Manual, section 13.2. Default: the server's (`read committed`). */
-  readonly isolation?: IsolationLevel;
-  readonly readOnly?: boolean;
-  /** Only with `serializable` and `readOnly`: waits for a snapshot that can't fail. */
-  readonly deferrable?: boolean;
+export interface TransactionOptions extends TransactionModes {
   /** How often the function runs again after a serialization failure (40001) or a deadlock (40P01). Default 0. */
   readonly retry?: number;
 }
@@ -29,6 +23,10 @@ export class Transaction extends UnitOfWork {
     this.#source = source;
     this.#options = options;
     this.#patience = patience;
+  }
+
+  get modes(): TransactionModes {
+    return this.#options;
   }
 
   reserve(): void {}
@@ -80,19 +78,8 @@ export class Transaction extends UnitOfWork {
   }
 }
 
-const ISOLATION_LEVELS: readonly IsolationLevel[] = [
-  'read uncommitted',
-  'read committed',
-  'repeatable read',
-  'serializable',
-];
-
-function beginStatement({ isolation, readOnly, deferrable }: TransactionOptions): string {
-  if (isolation !== undefined && !ISOLATION_LEVELS.includes(isolation)) {
-    throw new TypeError(
-      `no isolation level: ${JSON.stringify(isolation)} (one of: ${ISOLATION_LEVELS.join(', ')})`,
-    );
-  }
+function beginStatement({ isolation, readOnly, deferrable }: TransactionModes): string {
+  checkIsolation(isolation);
   return [
     'BEGIN',
     isolation && `ISOLATION LEVEL ${isolation.toUpperCase()}`,

@@ -1,6 +1,7 @@
 import type { Role } from '../config/settings.js';
 import { PgMcpError } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
+import { refuseMisfit, type TransactionModes } from '../transaction-modes.js';
 import type { Borrowed, ConnectionSource } from './borrowed.js';
 import { Lending, type Lent } from './lending.js';
 import type { Patience } from './patience.js';
@@ -51,6 +52,8 @@ export abstract class UnitOfWork {
   protected abstract forsake(borrowed: Borrowed, error: unknown): Promise<void> | undefined;
   /** It is over, begun or not. */
   protected abstract leave(borrowed: Borrowed | undefined): void;
+  /** How it runs. */
+  abstract readonly modes: TransactionModes;
   /** Asks for what the first statement will need, in the order of asking. */
   abstract reserve(): void;
   /** Whether its statements run on what that one has: a block around it, or the connection it was begun on. */
@@ -110,9 +113,9 @@ export abstract class UnitOfWork {
     return this.#inTurn(() => this.join());
   }
 
-  /** A savepoint: it has a turn of this block from its first statement until it ends. */
-  nest({ readOnly = false }: { readonly readOnly?: boolean } = {}): UnitOfWork {
-    return new Savepoint(this, this.#patience, readOnly);
+  /** A savepoint: it has a turn of this block from its first statement until it ends. That is refused what this can't be. */
+  nest(modes: TransactionModes = {}): UnitOfWork {
+    return new Savepoint(this, this.#patience, modes);
   }
 
   /** Gives a nested block the next turn, to keep until the returned function is called. */
@@ -218,13 +221,17 @@ export abstract class UnitOfWork {
 
 class Savepoint extends UnitOfWork {
   readonly #outer: UnitOfWork;
-  readonly #readOnly: boolean;
+  readonly #asked: TransactionModes;
   #stay: ReturnType<UnitOfWork['enter']> | undefined;
 
-  constructor(outer: UnitOfWork, patience: Patience, readOnly: boolean) {
+  constructor(outer: UnitOfWork, patience: Patience, asked: TransactionModes) {
     super(patience);
     this.#outer = outer;
-    this.#readOnly = readOnly;
+    this.#asked = asked;
+  }
+
+  get modes(): TransactionModes {
+    return this.#asked.readOnly === true ? { ...this.#outer.modes, readOnly: true } : this.#outer.modes;
   }
 
   /** Not before it is needed: a block that runs nothing, or not yet, keeps nobody waiting. */
@@ -239,9 +246,12 @@ class Savepoint extends UnitOfWork {
   }
 
   protected async begin(): Promise<Borrowed> {
+    refuseMisfit(this.#outer.modes, this.#asked);
     await this.#stay?.turn;
     const borrowed = await this.#outer.join();
-    await borrowed.query({ text: this.#readOnly ? `${SAVEPOINT}; SET TRANSACTION READ ONLY` : SAVEPOINT });
+    await borrowed.query({
+      text: this.#asked.readOnly === true ? `${SAVEPOINT}; SET TRANSACTION READ ONLY` : SAVEPOINT,
+    });
     return borrowed;
   }
 

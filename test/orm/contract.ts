@@ -230,12 +230,16 @@ export function keepsTheContract(orm: OrmUnderTest): void {
   });
 }
 
-/** Every connection comes back, and every client. */
-export async function givenBack(cluster: PgCluster): Promise<void> {
-  await until(() => cluster.getStatus().activeConnections === 0, {
+/** Every connection comes back. */
+export const connectionsBack = (cluster: PgCluster): Promise<unknown> =>
+  until(() => cluster.getStatus().activeConnections === 0, {
     deadlineMs: 2_000,
     what: 'every connection to come back',
   });
+
+/** The same, and every client. */
+export async function givenBack(cluster: PgCluster): Promise<void> {
+  await connectionsBack(cluster);
   expect(cluster.pool.idleCount).toBe(cluster.pool.totalCount);
 }
 

@@ -96,8 +96,12 @@ export function strictest(obstacles: readonly Obstacle[]): Obstacle | undefined 
   return found && writes && found.writes !== true ? { ...found, writes } : found;
 }
 
+/** Of several, what begins or ends a transaction is not to be missed. */
+const BOUNDS = /^(BEGIN|START|COMMIT|ROLLBACK|PREPARE)$/;
+
 function rank(obstacle: Obstacle): number {
-  if (obstacle.kind === 'session') return 3;
+  if (obstacle.kind === 'session')
+    return obstacle.reason === 'transaction-control' && BOUNDS.test(obstacle.detail) ? 4 : 3;
   if (obstacle.reason === 'unknown-name') return 0;
   return obstacle.writes ? 2 : 1;
 }
