@@ -31,6 +31,16 @@ export interface QueryField {
   readonly columnID: number;
 }
 
+/** Texts that are alike but for a whole number, and mean the same with a parameter in its place. */
+export interface AlikeTexts {
+  /** With the parameter. */
+  readonly text: string;
+  /** The number in one of them. */
+  numberIn(text: string): string | undefined;
+  /** With a parameter the server does not take it. */
+  giveUp(): void;
+}
+
 /** What a statement returned, as `pg` gives it. */
 export interface QueryResult<R = Row> {
   readonly rows: R[];

@@ -94,7 +94,8 @@ export class ScopedCalls {
     const found = classes.classify(statement.text);
     const demand = demands.ofStatement(scope, this.#sessionOf(scope), statement, found);
     const mayShare = found.kind === 'read' && found.isQuery === true && statement.settings === undefined;
-    const running = dispatcher.query<R>(demand, statement, mayShare ? texts.of(statement.text) : undefined);
+    const known = mayShare ? texts.of(statement.text, found.family) : undefined;
+    const running = dispatcher.query<R>(demand, statement, known);
     return found.changesCatalog ? tellEnd(classes, found, running) : running;
   }
 

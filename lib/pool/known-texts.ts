@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { AlikeTexts } from '../query.js';
 import { TextCache, type CacheLimits } from '../text-cache.js';
 
 /** A text that takes the server longer than this, on average, holds up others too long to share a connection. */
@@ -18,14 +19,18 @@ const LIMITS: CacheLimits = { entries: 500, bytes: 2 * 1024 * 1024 };
 /** So often a prepared statement must be gone before its time until that is taken for a rule. */
 const MOST_LOSSES = 3;
 
-/** What is remembered of a text while it is in use. */
+/** What is remembered of a text, or of texts that are alike, while they are in use. */
 export class KnownText {
   #uses = 0;
   #averageMs = 0;
   #isSlow = false;
   #name: string | undefined;
 
-  constructor(readonly text: string) {}
+  /** @param alike Of which this is remembered, by their common text. */
+  constructor(
+    readonly text: string,
+    readonly alike?: AlikeTexts,
+  ) {}
 
   /** It keeps others from their answers: it gets a connection to itself. */
   get isSlow(): boolean {
@@ -88,11 +93,13 @@ export class KnownTexts {
     return this.#isPreparing;
   }
 
-  of(text: string): KnownText {
-    let known = this.#texts.get(text);
+  /** @param alike Those that the text is one of. */
+  of(text: string, alike?: AlikeTexts): KnownText {
+    const common = this.#isPreparing ? (alike?.text ?? text) : text;
+    let known = this.#texts.get(common);
     if (!known) {
-      known = new KnownText(text);
-      this.#texts.set(text, known);
+      known = new KnownText(common, common === text ? undefined : alike);
+      this.#texts.set(common, known);
     }
     return known;
   }

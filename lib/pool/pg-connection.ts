@@ -14,7 +14,7 @@ import type {
 import { DescribedColumns } from './pg-columns.js';
 import type { KnownText, KnownTexts } from './known-texts.js';
 import { Outbox } from './outbox.js';
-import { endsConnection, isOfStaleName, losesPrepared } from './pg-faults.js';
+import { endsConnection, isOfStaleName, isOfText, losesPrepared } from './pg-faults.js';
 import { StatementQuery, type Line } from './pg-queries.js';
 import { TransactionId } from './transaction-id.js';
 import { PreparedStatements, type PreparingConnection } from './prepared-statements.js';
@@ -203,13 +203,24 @@ export class PgConnection implements DriverConnection {
     }
     known.used();
     const isNamed = this.#texts?.isPreparing === true && (known.isRepeated || statement.name !== undefined);
-    const name = isNamed ? this.#line.prepared.nameOf(known) : undefined;
+    const common = isNamed ? inCommon(statement, known) : undefined;
+    const sent = common ?? statement;
+    const name = isNamed && sent.text === known.text ? this.#line.prepared.nameOf(known) : undefined;
     this.#internals.pipeline = true;
-    // What is read outside a transaction may be asked again.
-    this.#send<R>(statement, name, true, (error, result) => {
+    const over: Answered<R> = (error, result) => {
       // Whoever gets the client next may want a cursor or a stream, which `pg` refuses on one that is pipelined.
       if (this.#inFlight === 0) this.#internals.pipeline = false;
       answered(error, result);
+    };
+    // What is read outside a transaction may be asked again.
+    this.#send<R>(sent, name, true, (error, result) => {
+      if (!common || this.#lost || !isOfText(error)) {
+        over(error, result);
+        return;
+      }
+      // As it was written it may be right, or fail with an error that shows where.
+      known.alike?.giveUp();
+      this.#send<R>(statement, undefined, true, over);
     });
   }
 
@@ -331,6 +342,14 @@ export class PgConnection implements DriverConnection {
       ? new NotReplicatedError(this.#node, this.#lost)
       : new ConnectionLostError(this.#node, 'unknown', this.#lost);
   }
+}
+
+/** As the common text of those that are alike, with its number as a value. */
+function inCommon(statement: Statement, { text, alike }: KnownText): Statement | undefined {
+  const isWhole = statement.name === undefined && (statement.values?.length ?? 0) === 0;
+  if (!alike || !isWhole) return undefined;
+  const number = alike.numberIn(statement.text);
+  return number === undefined ? undefined : { ...statement, text, values: [number] };
 }
 
 /** Of several statements in one text there are several results. */

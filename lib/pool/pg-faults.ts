@@ -24,6 +24,11 @@ export function explainFault(node: string, error: unknown): unknown {
   return isAnswer(error) ? error : new ConnectionLostError(node, 'unknown', error);
 }
 
+/** Class 42: what the text says is wrong, or not allowed. */
+export function isOfText(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code?.startsWith('42') === true;
+}
+
 /** `invalid_sql_statement_name` and `duplicate_prepared_statement`. */
 const [UNKNOWN_PREPARED, KNOWN_PREPARED] = ['26000', '42P05'];
 /**

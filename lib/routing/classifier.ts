@@ -2,6 +2,7 @@ import type { Catalog } from './catalog/catalog.js';
 import { nameJudge, type NameJudge } from './catalog/name-judge.js';
 import { TextCache, type CacheLimits } from '../text-cache.js';
 import { isWholeTransaction, readStatement } from './statement/reading.js';
+import { Families } from './statement/families.js';
 import { shapeOf } from './statement/shape.js';
 import { strictest, type Obstacle, type StatementClass } from './statement/statement-class.js';
 import { loadParser, parseStatements, tagOf, type Node } from './statement/syntax.js';
@@ -29,6 +30,7 @@ export class Classifier {
   /** By shape, which most texts are themselves. */
   readonly #cache: TextCache<StatementClass>;
   readonly #shaped = new TextCache<StatementClass>(SHAPED);
+  readonly #families = new Families();
   readonly #safeFunctions: ReadonlySet<string>;
   readonly #accountsDiffer: boolean;
   #catalog: Catalog | undefined;
@@ -62,6 +64,7 @@ export class Classifier {
     });
     this.#cache.clear();
     this.#shaped.clear();
+    this.#families.clear();
     this.#last = undefined;
     this.#isInDoubt = false;
   }
@@ -84,16 +87,21 @@ export class Classifier {
   }
 
   #look(text: string): StatementClass {
-    const known = this.#cache.get(text) ?? this.#shaped.get(text);
+    // Without a look at any table: to hash a text that is new costs as much as all the rest.
+    const alike = this.#families.ofLast(text);
+    if (alike) return alike;
+    const known = this.#cache.get(text) ?? this.#families.classOf(text) ?? this.#shaped.get(text);
     if (known !== undefined) return known;
     const shape = shapeOf(text);
     const found = (shape === text ? undefined : this.#cache.get(shape)) ?? this.#decide(text, this.#judge);
     this.#remember(text, shape, found);
+    if (shape !== text) this.#families.note(text, found);
     return found;
   }
 
   /** Has texts of this shape go to the primary until the next catalog: a replica was seen to refuse it. */
   keepFromReplicas(text: string): void {
+    this.#families.clear();
     const found = { ...primary('refused-on-standby', 'a replica refused it', true), changesCatalog: false };
     this.#remember(text, shapeOf(text), found);
   }

@@ -20,30 +20,45 @@ interface Token {
 
 const NONE: Token = { text: '', start: -1 };
 
+/** One literal that a text compares with or counts by, or all that it lists after IN. */
+export interface Place {
+  readonly start: number;
+  readonly end: number;
+  /** What stands for it in the shape. */
+  readonly kind: string;
+}
+
 /**
  * The text without the values of literals that it compares with, counts by or lists after IN. Whatever they are, it does
  * the same and names the same: all texts of a shape are of one class. An ORM that writes values into its statements
  * makes a new text with each. A text with anything that is not understood here is its own shape.
  */
 export function shapeOf(text: string): string {
-  const tokens = SHAPED.test(text) ? tokensOf(text) : undefined;
-  if (!tokens) return text;
   let shape = '';
   let done = 0;
-  const replace = (from: Token, to: Token) => {
-    shape += text.slice(done, from.start) + kindOf(from);
-    done = to.start + to.text.length;
-  };
+  for (const { start, end, kind } of placesIn(text)) {
+    shape += text.slice(done, start) + kind;
+    done = end;
+  }
+  return shape + text.slice(done);
+}
+
+/** Where a text has such literals, from its beginning. */
+export function placesIn(text: string): Place[] {
+  const tokens = (SHAPED.test(text) ? tokensOf(text) : undefined) ?? [];
+  const places: Place[] = [];
+  const add = (first: Token, last: Token) =>
+    places.push({ start: first.start, end: last.start + last.text.length, kind: kindOf(first) });
   for (let i = 1; i < tokens.length; i++) {
     const [before = NONE, token = NONE] = [tokens[i - 1], tokens[i]];
     if (COMPARES.test(before.text) || COUNTS.test(before.text)) {
-      if (isLiteral(token) && endsOperand(tokens[i + 1])) replace(token, token);
+      if (isLiteral(token) && endsOperand(tokens[i + 1])) add(token, token);
     } else if (token.text === '(' && LISTS.test(before.text)) {
       const last = lastOfList(tokens, i + 1);
-      if (last) replace(tokens[i + 1] ?? NONE, last);
+      if (last) add(tokens[i + 1] ?? NONE, last);
     }
   }
-  return shape + text.slice(done);
+  return places;
 }
 
 function tokensOf(text: string): Token[] | undefined {

@@ -1,3 +1,5 @@
+import type { AlikeTexts } from '../../query.js';
+
 /** Why a statement must run on the primary: the label of `db_routing_decisions_total`. */
 export type PrimaryReason =
   /** INSERT, UPDATE, DELETE, MERGE, TRUNCATE, SELECT INTO, COPY FROM, REFRESH, also within a CTE. */
@@ -78,6 +80,8 @@ export type StatementClass = (
       readonly kind: 'read';
       /** One SELECT, VALUES or TABLE: it answers with rows, and nothing of it runs after them. */
       readonly isQuery?: boolean;
+      /** Of which this is one. */
+      readonly family?: AlikeTexts;
     }
   | Obstacle
 ) & {
