@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Sample } from './harness/contest.js';
 import { parseOptions, type BenchOptions } from './harness/options.js';
 import { asMarkdown, asText, type Table } from './harness/table.js';
-import { SUBJECTS } from './subjects/index.js';
+import { ON_REQUEST, SUBJECTS } from './subjects/index.js';
 import type { RunContext } from './subjects/subject.js';
 
 // npm run bench [-- subject … [--json path] [--markdown] [--bare] [--scale 0.2] [--from path]]
@@ -35,7 +35,8 @@ async function main(): Promise<void> {
 }
 
 async function run({ subjects, bare, scale }: BenchOptions) {
-  const names = subjects.length > 0 ? subjects : Object.keys(SUBJECTS);
+  const all = Object.keys(SUBJECTS).filter((name) => !ON_REQUEST.has(name));
+  const names = subjects.length > 0 ? subjects : all;
   const unknown = names.filter((name) => !(name in SUBJECTS));
   if (unknown.length > 0)
     throw new Error(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(SUBJECTS).join(', ')}`);
