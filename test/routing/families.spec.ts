@@ -16,8 +16,18 @@ function memberOf(begin: string, text: string, found = READ) {
 }
 
 test.each([
-  ['SELECT a FROM t WHERE id = 1', 'SELECT a FROM t WHERE id = 42', 'SELECT a FROM t WHERE id = $1::int4', '42'],
-  ['select a from t where id=7;', 'select a from t where id=007;', 'select a from t where id=$1::int4;', '007'],
+  [
+    'SELECT a FROM t WHERE id = 1',
+    'SELECT a FROM t WHERE id = 42',
+    'SELECT a FROM t WHERE id = $1::int4',
+    '42',
+  ],
+  [
+    'select a from t where id=7;',
+    'select a from t where id=007;',
+    'select a from t where id=$1::int4;',
+    '007',
+  ],
   [
     `SELECT a FROM t WHERE n = 'x' AND id < 5 LIMIT 1`,
     `SELECT a FROM t WHERE n = 'x' AND id < 6 LIMIT 1`,
