@@ -95,7 +95,7 @@ export class KnownTexts {
 
   /** @param alike Those that the text is one of. */
   of(text: string, alike?: AlikeTexts): KnownText {
-    const common = this.#isPreparing ? (alike?.text ?? text) : text;
+    const common = alike?.text ?? text;
     let known = this.#texts.get(common);
     if (!known) {
       known = new KnownText(common, common === text ? undefined : alike);

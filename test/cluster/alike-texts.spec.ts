@@ -72,7 +72,10 @@ it.each([
 
 it.each([
   ['no operator takes a number', 'SELECT large FROM kinds WHERE name = @'],
-  ['the same number stands in two places', 'SELECT large = @ AS is_it FROM kinds GROUP BY large = @'],
+  [
+    'what is wrong stands behind the number',
+    'SELECT name FROM kinds WHERE small = @ GROUP BY name HAVING large > 0',
+  ],
 ])('where %s, it says or does what a bare client does', async (_, text) => {
   await using cluster = await connected();
   const told = (error: unknown) =>

@@ -57,7 +57,7 @@ test.each([
   ['a text without a number', `SELECT a FROM t WHERE n = 'x'`, READ],
   ['only a list of numbers', 'SELECT a FROM t WHERE id IN (1, 2)', READ],
   ['a number that nothing compares with', 'SELECT a FROM t ORDER BY 1', READ],
-  ['parameters of its own', 'SELECT a FROM t WHERE b = $1 AND id = 1', READ],
+  ['parameters of its own', 'SELECT a FROM t WHERE id = 1 AND b = $1', READ],
   ['what is no query alone', 'SELECT a FROM t WHERE id = 1', { kind: 'read', changesCatalog: false }],
   [
     'a write',
