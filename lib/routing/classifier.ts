@@ -22,8 +22,8 @@ export interface ClassifierOptions {
 /** Texts beyond, in UTF-16 units, are not parsed. */
 const LONGEST = 65_536;
 const CACHE: CacheLimits = { entries: 20_000, bytes: 16 * 1024 * 1024 };
-/** Those that come again need no look at their shape. Those that don't are many, and to keep them long costs more than that. */
-const SHAPED: CacheLimits = { entries: 100, bytes: 256 * 1024 };
+/** Those that come again need no look at their shape. Most that don't are of a family, and not kept here. */
+const SHAPED: CacheLimits = { entries: 4_000, bytes: 2 * 1024 * 1024 };
 
 /** Says of a statement's text whether a replica may run it, by PostgreSQL's parser and the database's catalog. */
 export class Classifier {
