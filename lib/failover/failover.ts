@@ -70,6 +70,7 @@ export class Failover {
       // The new one may be seen before the old one is missed.
       if (!journal.underWay)
         journal.began('failover', 'primary-lost', before === undefined ? {} : { node: before });
+      journal.promoted(facts);
       const outcome = journal.isPromoting ? 'promoted' : 'followed';
       journal.ended(isTheSame ? 'same-primary' : outcome, step, facts);
     } else journal.tell(step, facts);

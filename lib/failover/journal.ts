@@ -32,6 +32,8 @@ export class Journal {
   #current:
     | { readonly kind: FailoverKind; readonly beganAt: number; step: FailoverStep; isPromoting: boolean }
     | undefined;
+  /** The node that this process has asked to be the primary, until that is told. */
+  #asked: string | undefined;
 
   constructor(parts: JournalParts) {
     this.#parts = parts;
@@ -47,8 +49,16 @@ export class Journal {
     return this.#current?.isPromoting === true;
   }
 
-  promotes(): void {
+  promotes(node: string): void {
+    this.#asked = node;
     if (this.#current) this.#current.isPromoting = true;
+  }
+
+  /** Of the node that was asked: told once, by whoever sees it first, the session that asked or a probe. */
+  promoted(facts: StepFacts): void {
+    if (this.#asked === undefined || this.#asked !== facts.node) return;
+    this.#asked = undefined;
+    this.tell('promoted', facts);
   }
 
   /** @param beganAt Of the clock; a failover began when the primary was first in trouble. */
@@ -64,6 +74,7 @@ export class Journal {
 
   ended(outcome: FailoverOutcome, step: FailoverStep, facts: StepFacts = {}): void {
     this.tell(step, facts);
+    this.#asked = undefined;
     if (!this.#current) return;
     const elapsedMs = this.#elapsed();
     this.#current = undefined;

@@ -80,7 +80,10 @@ export class Promoter implements FailoverEngine {
     for (;;) {
       const { contender, work, tell } = decide(this.#contender, event, this.#view());
       this.#contender = contender;
-      for (const { step, ...facts } of tell) this.#parts.journal.tell(step, facts);
+      const { journal } = this.#parts;
+      for (const { step, ...facts } of tell)
+        if (step === 'promoted') journal.promoted(facts);
+        else journal.tell(step, facts);
       if (work.do === 'nothing') return;
       event = await this.#perform(work);
     }
@@ -139,7 +142,7 @@ export class Promoter implements FailoverEngine {
       await candidate.dropFence();
       await touchOthers();
       if (held.nodes.length < needed) throw new Error('locks are lost');
-      journal.promotes();
+      journal.promotes(node);
       const reached = await candidate.promote(async () => {
         if (clock.now() - touchedAt < TOUCH_MS) return;
         touchedAt = clock.now();

@@ -31,7 +31,9 @@ it('a replica is promoted when the primary is killed, and the other follows it',
     'promoted',
     'primary-found',
   ]);
-  expect(await settingOf(servers.primary, 'primary_conninfo')).not.toContain('nestjs-pg-mcp');
+  const isRestored = async () =>
+    (await settingOf(servers.primary, 'primary_conninfo'))?.includes('nestjs-pg-mcp') === false;
+  await until(isRestored, { deadlineMs: 5_000, what: 'what was set for the promotion to be taken back' });
 });
 
 it('a frozen primary is replaced; when it thaws it is kept out and fenced', async () => {
