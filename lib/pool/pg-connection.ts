@@ -206,10 +206,10 @@ export class PgConnection implements DriverConnection {
     const common = isNamed ? inCommon(statement, known) : undefined;
     const sent = common ?? statement;
     const name = isNamed && sent.text === known.text ? this.#line.prepared.nameOf(known) : undefined;
-    this.#internals.pipeline = true;
+    this.#share(true);
     const over: Answered<R> = (error, result) => {
       // Whoever gets the client next may want a cursor or a stream, which `pg` refuses on one that is pipelined.
-      if (this.#inFlight === 0) this.#internals.pipeline = false;
+      if (this.#inFlight === 0) this.#share(false);
       answered(error, result);
     };
     // What is read outside a transaction may be asked again.
@@ -222,6 +222,11 @@ export class PgConnection implements DriverConnection {
       known.alike?.giveUp();
       this.#send<R>(statement, undefined, true, over);
     });
+  }
+
+  #share(isShared: boolean): void {
+    this.#internals.pipeline = isShared;
+    this.#line.outbox.isShared = isShared;
   }
 
   #forgetPrepared(): void {
