@@ -32,7 +32,7 @@ export class Journal {
   #current:
     | { readonly kind: FailoverKind; readonly beganAt: number; step: FailoverStep; isPromoting: boolean }
     | undefined;
-  /** The node that this process has asked to be the primary, until that is told. */
+  /** The node that this process has asked to be the primary, until it is told whether it is. */
   #asked: string | undefined;
 
   constructor(parts: JournalParts) {
@@ -61,6 +61,11 @@ export class Journal {
     this.tell('promoted', facts);
   }
 
+  /** What was asked came to nothing, as far as is known. */
+  notPromoted(): void {
+    this.#asked = undefined;
+  }
+
   /** @param beganAt Of the clock; a failover began when the primary was first in trouble. */
   began(
     kind: FailoverKind,
@@ -74,7 +79,6 @@ export class Journal {
 
   ended(outcome: FailoverOutcome, step: FailoverStep, facts: StepFacts = {}): void {
     this.tell(step, facts);
-    this.#asked = undefined;
     if (!this.#current) return;
     const elapsedMs = this.#elapsed();
     this.#current = undefined;

@@ -152,6 +152,7 @@ export class Promoter implements FailoverEngine {
       void monitor.probeAnew(node);
       return { kind: 'promoted', timeline: reached };
     } catch (error) {
+      journal.notPromoted();
       return { kind: 'not-promoted', cause: describeError(error) };
     }
   }

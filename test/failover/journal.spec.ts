@@ -35,14 +35,23 @@ it('a promotion is told where no failover is under way, as at the start', () => 
   expect(told).toEqual(['promoted r1 0']);
 });
 
+it('a promotion is told where the former primary came back meanwhile', () => {
+  const { journal, told } = openJournal();
+  journal.began('failover', 'primary-lost', { node: 'p' });
+  journal.promotes('r1');
+  journal.ended('same-primary', 'primary-found', { node: 'p' });
+  journal.promoted(PROMOTED);
+  expect(told).toEqual(['primary-lost p 0', 'primary-found p 0', 'promoted r1 0']);
+});
+
 it.each<[string, (journal: Journal) => void]>([
   ['nobody here asked for', () => {}],
   ['another node was asked for', (journal) => journal.promotes('r2')],
   [
-    'was asked for in a failover before',
+    'came to nothing',
     (journal) => {
       journal.promotes('r1');
-      journal.ended('followed', 'primary-found', { node: 'r2' });
+      journal.notPromoted();
     },
   ],
 ])('a promotion that %s is not told', (_why, before) => {
