@@ -52,15 +52,17 @@ export class LeakWatch implements HoldKeeper {
 
   givenBack(hold: HeldByTaker): void {
     this.#detector.givenBack(hold);
-    this.#dropped.unregister(hold);
+    this.unfollow(hold);
   }
 
+  /** A brief hold keeps the lease from being garbage: to have that told costs more than all the rest of the watch. */
   follow(lease: object, hold: HeldByTaker, giveBack: () => Promise<void>): void {
-    this.#dropped.register(lease, { hold, giveBack }, hold);
+    hold.whenSettled(() => this.#dropped.register(lease, { hold, giveBack }, hold));
   }
 
   unfollow(hold: HeldByTaker): void {
-    this.#dropped.unregister(hold);
+    if (hold.isSettled) this.#dropped.unregister(hold);
+    else hold.whenSettled(undefined);
   }
 
   /** Tells of what is still held, and watches no longer. */

@@ -19,7 +19,7 @@ const STATUSES: Readonly<Record<TransactionStatus, LeakEvent['transactionStatus'
 export interface HoldKeeper {
   taken(hold: HeldByTaker): void;
   givenBack(hold: HeldByTaker): void;
-  /** The hold is lost when the lease is garbage. @param giveBack Must not refer to the lease. */
+  /** The hold is lost when the lease is garbage; not looked for while it is brief. @param giveBack Must not refer to the lease. */
   follow(lease: object, hold: HeldByTaker, giveBack: () => Promise<void>): void;
   unfollow(hold: HeldByTaker): void;
 }
@@ -94,6 +94,9 @@ export class Taker {
 export class HeldByTaker implements Hold, Onlooker {
   readonly #connection: PoolConnection;
   #lastStatement: string | undefined;
+  /** It is no brief one. */
+  isSettled = false;
+  #whenSettled: (() => void) | undefined;
 
   constructor(
     readonly taker: Taker,
@@ -108,7 +111,16 @@ export class HeldByTaker implements Hold, Onlooker {
   }
 
   settle(): void {
+    this.isSettled = true;
     this.taker.settle();
+    this.#whenSettled?.();
+    this.#whenSettled = undefined;
+  }
+
+  /** Does what does not pay for a brief hold once it is none; undefined: nothing any more. */
+  whenSettled(task: (() => void) | undefined): void {
+    if (this.isSettled) task?.();
+    else this.#whenSettled = task;
   }
 
   get facts() {

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../clock.js';
 
 /** When a hold is no brief one any more. */
-const BRIEF_MS = 1_000;
+const BRIEF_MS = 250;
 
 /** A connection that somebody has to himself. */
 export interface Hold {
