@@ -89,3 +89,13 @@ test('the last sixteen are known, until what they are may have changed', () => {
   families.clear();
   expect([known(), families.ofLast(text(39))]).toEqual([[], undefined]);
 });
+
+test('after that they are known anew, wherever the turn had come to', () => {
+  const families = new Families();
+  for (const table of ['a', 'b', 'c']) families.note(`SELECT id FROM ${table} WHERE id = 1`, READ);
+  families.clear();
+  expect(families.classOf('SELECT id FROM a WHERE id = 2')).toBeUndefined();
+  families.note('SELECT id FROM d WHERE id = 1', READ);
+  expect(families.classOf('SELECT id FROM a WHERE id = 2')).toBeUndefined();
+  expect(families.classOf('SELECT id FROM d WHERE id = 2')).toEqual(READ);
+});

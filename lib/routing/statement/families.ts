@@ -89,6 +89,7 @@ export class Families {
 
   clear(): void {
     this.#known = [];
+    this.#next = 0;
     this.#last = undefined;
   }
 }
