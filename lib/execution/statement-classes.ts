@@ -18,6 +18,15 @@ export interface StatementClassesParts {
   readonly primary: Queryable;
 }
 
+/** What may define something, and hardly ever does. */
+const SELDOM_DEFINES = new Set<string | undefined>([
+  'code-block',
+  'procedure',
+  'not-parsed',
+  'too-long',
+  'unknown-name',
+]);
+
 const NO_PARSER: StatementClass = {
   kind: 'primary',
   reason: 'unknown-name',
@@ -72,14 +81,16 @@ export class StatementClasses {
     return found;
   }
 
-  /** A statement of that class has done its work. */
-  ran({ kind, reason }: { readonly kind: string; readonly reason?: string }): void {
-    if (kind === 'primary' && reason === 'ddl') {
-      // Until they are read, names may mean anything.
-      this.#changes++;
-      this.#classifier?.doubt();
-      this.#lookSoon(0);
-    } else this.#lookSoon();
+  /** A statement of that class, which may change definitions, has done its work; without a reason, one that was not seen. */
+  ran({ reason }: { readonly kind: string; readonly reason?: string }): void {
+    if (reason === undefined || SELDOM_DEFINES.has(reason)) {
+      this.#lookSoon();
+      return;
+    }
+    // Until they are read, names may mean anything.
+    this.#changes++;
+    this.#classifier?.doubt();
+    this.#lookSoon(0);
   }
 
   /** Has a text go to the primary until definitions change: a replica was seen to refuse it. */

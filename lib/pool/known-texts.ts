@@ -26,11 +26,10 @@ export class KnownText {
   #isSlow = false;
   #name: string | undefined;
 
-  /** @param alike Of which this is remembered, by their common text. */
-  constructor(
-    readonly text: string,
-    readonly alike?: AlikeTexts,
-  ) {}
+  /** Of which this is remembered, by their common text. */
+  alike: AlikeTexts | undefined;
+
+  constructor(readonly text: string) {}
 
   /** It keeps others from their answers: it gets a connection to itself. */
   get isSlow(): boolean {
@@ -98,9 +97,11 @@ export class KnownTexts {
     const common = alike?.text ?? text;
     let known = this.#texts.get(common);
     if (!known) {
-      known = new KnownText(common, common === text ? undefined : alike);
+      known = new KnownText(common);
       this.#texts.set(common, known);
     }
+    // Those of the same text may have begun anew.
+    if (common !== text) known.alike = alike;
     return known;
   }
 

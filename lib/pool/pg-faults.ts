@@ -24,9 +24,12 @@ export function explainFault(node: string, error: unknown): unknown {
   return isAnswer(error) ? error : new ConnectionLostError(node, 'unknown', error);
 }
 
-/** Class 42: what the text says is wrong, or not allowed. */
+/**
+ * Class 42: what the text says is wrong, or not allowed. Class 22: a value in it is; a plan that knows a number need not
+ * even compute what stands beside it.
+ */
 export function isOfText(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.code?.startsWith('42') === true;
+  return error instanceof pg.DatabaseError && /^(42|22)/.test(error.code ?? '');
 }
 
 /** `invalid_sql_statement_name` and `duplicate_prepared_statement`. */

@@ -57,11 +57,11 @@ export class Classifier {
 
   /** Classifies by this catalog from now on, and forgets what was decided by an older one. */
   use(catalog: Catalog): void {
-    this.#catalog = catalog;
     this.#judge = nameJudge(catalog, {
       safeFunctions: this.#safeFunctions,
       accountsDiffer: this.#accountsDiffer,
     });
+    this.#catalog = catalog;
     this.#cache.clear();
     this.#shaped.clear();
     this.#families.clear();
@@ -81,7 +81,8 @@ export class Classifier {
 
   /** Never throws: what can't be understood is for the primary. */
   classify(text: string): StatementClass {
-    if (this.#isInDoubt) return this.#decide(text, undefined);
+    // What is too long is looked at no further: neither by shape nor as one of those that are kept.
+    if (this.#isInDoubt || text.length > LONGEST) return this.#decide(text, undefined);
     if (text !== this.#last?.text) this.#last = { text, found: this.#look(text) };
     return this.#last.found;
   }
@@ -101,7 +102,9 @@ export class Classifier {
 
   /** Has texts of this shape go to the primary until the next catalog: a replica was seen to refuse it. */
   keepFromReplicas(text: string): void {
+    // They know texts of the shape as reads.
     this.#families.clear();
+    this.#shaped.clear();
     const found = { ...primary('refused-on-standby', 'a replica refused it', true), changesCatalog: false };
     this.#remember(text, shapeOf(text), found);
   }

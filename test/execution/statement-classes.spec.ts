@@ -245,6 +245,17 @@ describe('a look', () => {
     expect(primary.trace).toEqual(['look 1000']);
   });
 
+  it.each(['write', 'transaction'] as const)(
+    'is taken at once after a definition beside something that is %s',
+    async (reason) => {
+      await started();
+      classes.ran({ kind: 'primary', reason });
+      expect(classify()).not.toBe('read');
+      await clock.advance(0);
+      expect([primary.trace, classify()]).toEqual([['look 0'], 'read']);
+    },
+  );
+
   it('is taken no more after the stop', async () => {
     await started();
     classify('SELECT nowhere()');

@@ -40,6 +40,18 @@ describe('a text is slow', () => {
   });
 });
 
+test('texts that are alike are known as those that they are one of now', () => {
+  const texts = new KnownTexts({ prepare: true });
+  const common = 'SELECT a FROM t WHERE id = $1::int4';
+  const alike = () => ({ text: common, numberIn: () => '1', giveUp: () => {} });
+  const [before, after] = [alike(), alike()];
+  const known = texts.of('SELECT a FROM t WHERE id = 1', before);
+  expect(known.alike).toBe(before);
+  expect(texts.of('SELECT a FROM t WHERE id = 2', after)).toBe(known);
+  expect(known.alike).toBe(after);
+  expect(texts.of(common, undefined).alike).toBe(after);
+});
+
 describe('a text that comes again', () => {
   test('is one that was sent before, however often it was looked at', () => {
     const texts = new KnownTexts({ prepare: true });

@@ -296,6 +296,45 @@ describe('the classifier', () => {
     made.use(smallCatalog());
     expect(verdict('SELECT 1', made)).toBe('read');
   });
+
+  it('keeps all of its shape, also those that were known as reads', async () => {
+    const made = await withCatalog();
+    const text = (name: string) => `SELECT id FROM users WHERE name = '${name}'`;
+    expect(['a', 'b', 'c'].map((name) => verdict(text(name), made))).toEqual(['read', 'read', 'read']);
+    made.keepFromReplicas(text('a'));
+    for (const name of ['a', 'b', 'c', 'd']) expect(verdict(text(name), made)).toBe('refused-on-standby');
+  });
+
+  it.each([
+    ['that is too long', 'x'.repeat(70_000), 'too-long'],
+    ['that no parser takes', 'a\0b', 'not-parsed'],
+  ])('has no value %s speak for others of its shape, nor they for it', async (_, value, reason) => {
+    const text = (name: string) => `SELECT id FROM users WHERE name = '${name}'`;
+    const made = await withCatalog();
+    for (let i = 0; i < 2; i++) {
+      expect(verdict(text(value), made)).toBe(reason);
+      expect(verdict(text('a'), made)).toBe('read');
+    }
+  });
+
+  it('takes a text of any length', () => {
+    const text = `INSERT INTO users (name) VALUES ('${'x'.repeat(16 * 1024 * 1024)}')`;
+    expect(verdict(text)).toBe('too-long');
+  });
+
+  it('goes by the catalog it had where it can make nothing of another', async () => {
+    const made = await withCatalog();
+    const { catalog } = made;
+    const broken = Object.create(smallCatalog(), {
+      entries: {
+        get: () => {
+          throw new RangeError('too deep');
+        },
+      },
+    }) as ReturnType<typeof smallCatalog>;
+    expect(() => made.use(broken)).toThrow('too deep');
+    expect(made.catalog).toBe(catalog);
+  });
 });
 
 describe('of what needs a connection of its own', () => {

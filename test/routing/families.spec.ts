@@ -58,6 +58,8 @@ test.each([
   ['only a list of numbers', 'SELECT a FROM t WHERE id IN (1, 2)', READ],
   ['a number that nothing compares with', 'SELECT a FROM t ORDER BY 1', READ],
   ['parameters of its own', 'SELECT a FROM t WHERE id = 1 AND b = $1', READ],
+  ['what groups by sets', 'SELECT a < 3, count(*) FROM t GROUP BY GROUPING SETS ((a), (a < 3))', READ],
+  ['what groups by a cube', 'SELECT count(*) FROM t WHERE id = 1 GROUP BY CUBE (a)', READ],
   ['what is no query alone', 'SELECT a FROM t WHERE id = 1', { kind: 'read', changesCatalog: false }],
   [
     'a write',

@@ -43,6 +43,12 @@ test.each([
   ['a text in dollars', `SELECT $$ a = 'x' $$ = 'y'`],
   ['a text of two parts', `SELECT a FROM t WHERE n = 'x'\n'y'`],
   ['white space that is part of a name', 'SELECT a FROM t LIMIT\u00a05'],
+  ['a NUL, which no server takes', `SELECT a FROM t WHERE n = 'x\0y'`],
+  ['a NUL in a name', `SELECT "a\0b" FROM t WHERE n = 'x'`],
+  [
+    'what is given to a function that is named like a word of the language',
+    `SELECT public.in('x'), f.limit 5`,
+  ],
   ['a text that does not end', `SELECT a FROM t WHERE n = 'x AND id = 1`],
   ['what sets', `SET default_transaction_read_only = 'off'`],
   ['what explains', 'EXPLAIN (ANALYZE) SELECT a FROM t WHERE id = 1'],

@@ -65,7 +65,7 @@ export class Child implements AsyncDisposable {
       if (this.#hasEnded) throw new Error(`the sample ended: ${this.#output}${this.#errors}`);
       return condition();
     };
-    await until(found, { deadlineMs: 20_000, what });
+    await until(found, { deadlineMs: 45_000, what });
   }
 
   /** It and all it has started, as far as that lives. */

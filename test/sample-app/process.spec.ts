@@ -48,7 +48,8 @@ const folderOf = (child: Child) =>
 
 const hasServers = (child: Child) => folderOf(child) !== '';
 
-describe.concurrent('on an embedded cluster', () => {
+// Each starts three servers, all at the same time.
+describe.concurrent('on an embedded cluster', { timeout: 60_000 }, () => {
   it('prints where it listens and its nodes, serves, and leaves nothing behind at SIGTERM', async () => {
     await using child = Child.node();
     const url = await child.url();

@@ -23,14 +23,20 @@ import { TEMPLATE_OPERATOR } from './text-template.js';
 import { Trials } from './trials.js';
 
 type Options = Pick<ObjectJudgeParts, 'safeFunctions' | 'accountsDiffer'>;
-type Family = (path: readonly string[]) => NameJudge;
+type JudgeUnder = (path: readonly string[]) => NameJudge;
+
+const NO_LITERALS: Pick<FunctionCall, 'plainTexts' | 'integers' | 'booleans'> = {
+  plainTexts: [],
+  integers: [],
+  booleans: [],
+};
 
 /** For the statements of the catalog's role. */
 export function nameJudge(catalog: Catalog, options: Options): NameJudge {
   const { searchPath, own } = catalog.entries;
   const trials = new Trials();
   const judges = new Map<string, NameJudge>();
-  const underPath: Family = (path) => {
+  const underPath: JudgeUnder = (path) => {
     const key = JSON.stringify(path);
     const judge = judges.get(key) ?? new NameJudge(catalog, path, { ...options, trials }, underPath);
     judges.set(key, judge);
@@ -58,7 +64,7 @@ export class NameJudge {
     catalog: Catalog,
     path: readonly string[],
     options: Options & Pick<ObjectJudgeParts, 'trials'>,
-    family: Family,
+    underPath: JudgeUnder,
   ) {
     this.#catalog = catalog;
     this.#path = path;
@@ -69,7 +75,7 @@ export class NameJudge {
       path,
       judgeReadings: (readings, mode) =>
         readings.flatMap((reading) => this.judge({ ...asInBody(reading), ...(mode === 'plan' && { mode }) })),
-      underPath: (other) => family(other).#objects,
+      underPath: (other) => underPath(other).#objects,
     });
   }
 
@@ -140,10 +146,13 @@ export class NameJudge {
 
   /** Functions of which an argument says what they do. */
   #special(
-    { name, plainTexts: texts, integers, booleans }: FunctionCall,
+    { name, names, ...given }: FunctionCall,
     candidates: readonly FunctionEntry[],
     mode: Mode,
   ): readonly (Obstacle | undefined)[] | undefined {
+    // By name they come in any order.
+    const isInOrder = names.every((argument) => argument === undefined);
+    const { plainTexts: texts, integers, booleans } = isInOrder ? given : NO_LITERALS;
     if (!candidates.every(({ isBuiltin, extension }) => isBuiltin || extension !== undefined))
       return undefined;
     if (name === 'set_config' && mode === 'run') {

@@ -102,7 +102,12 @@ export class TypeJudge {
   #load(): Map<number, Obstacle> {
     if (this.#present) return this.#present;
     this.#present = new Map<number, Obstacle>();
-    return this.load();
+    try {
+      return this.load();
+    } catch (error) {
+      this.#present = undefined;
+      throw error;
+    }
   }
 
   /** Looks for unsafe types again: what was found before may make others unsafe. */

@@ -8,6 +8,8 @@ const MOST = 16;
 const MANY = 8;
 /** What is `int4` without a cast (manual, section 4.1.2.6), whatever its digits are. */
 const NUMBER = /^\d{1,9}$/;
+/** There an expression stands for a column by being the same as another one, as which a parameter does not count. */
+const GROUPS_BY_SETS = /\b(?:grouping|rollup|cube)\b/i;
 
 type Read = Extract<StatementClass, { kind: 'read' }>;
 
@@ -81,6 +83,7 @@ export class Families {
   /** What a text begins, if it has such a number. */
   note(text: string, found: StatementClass): void {
     if (found.kind !== 'read' || found.isQuery !== true || text.includes('$')) return;
+    if (GROUPS_BY_SETS.test(text)) return;
     const place = placesIn(text).find(({ start, end }) => NUMBER.test(text.slice(start, end)));
     if (!place) return;
     this.#known[this.#next] = new Family(text.slice(0, place.start), text.slice(place.end), found);

@@ -1,6 +1,6 @@
 /** What PostgreSQL's lexer finds, where the text has nothing out of the ordinary. Its white space is that of ASCII. */
 const TOKEN =
-  /[ \t\n\r\f\v]*("(?:[^"]|"")*"|'(?:[^'\\]|'')*'|[a-z_\u0080-\uffff][\w$\u0080-\uffff]*|\$\d+|\d[\w.]*|:=|::|[-+*/<>=~!@#%^&|`?]+|[(),;.:[\]])/iy;
+  /[ \t\n\r\f\v]*("(?:[^"\0]|"")*"|'(?:[^'\\\0]|'')*'|[a-z_\u0080-\uffff][\w$\u0080-\uffff]*|\$\d+|\d[\w.]*|:=|::|[-+*/<>=~!@#%^&|`?]+|[(),;.:[\]])/iy;
 const SHAPED = /^[ \t\n\r\f\v]*(?:select|with|insert|update|delete)\b/i;
 /** A larger number may be of another type. */
 const LITERAL = /^(?:'|\d{1,9}$)/;
@@ -51,6 +51,8 @@ export function placesIn(text: string): Place[] {
     places.push({ start: first.start, end: last.start + last.text.length, kind: kindOf(first) });
   for (let i = 1; i < tokens.length; i++) {
     const [before = NONE, token = NONE] = [tokens[i - 1], tokens[i]];
+    // There a reserved word is a name like any other: `public.in('x')` is a call.
+    if (tokens[i - 2]?.text === '.') continue;
     if (COMPARES.test(before.text) || COUNTS.test(before.text)) {
       if (isLiteral(token) && endsOperand(tokens[i + 1])) add(token, token);
     } else if (token.text === '(' && LISTS.test(before.text)) {
