@@ -57,8 +57,9 @@ const platforms = [
   { platform: 'Express', entrances },
   { platform: 'Fastify', adapter: fastify, entrances },
   // By itself, for a WebSocket gateway refuses all connections at its port that are not for it.
-  { platform: 'Express with GraphQL', entrances: [graphql('Apollo'), subscription] },
-  { platform: 'Fastify with GraphQL', adapter: fastify, entrances: [graphql('Mercurius'), subscription] },
+  { platform: 'Express with Apollo', entrances: [graphql('Apollo'), subscription] },
+  { platform: 'Fastify with Apollo', adapter: fastify, entrances: [graphql('Apollo'), subscription] },
+  { platform: 'Fastify with Mercurius', adapter: fastify, entrances: [graphql('Mercurius'), subscription] },
 ];
 
 const titled = ({ name, by, open }: Entrance) => ({ title: [by, name].filter(Boolean).join(': '), open });

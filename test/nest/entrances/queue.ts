@@ -45,10 +45,10 @@ function processorOf(queue: string): Type<WorkerHost> {
 }
 
 @Module({})
-class NotesQueue {
-  static of(name: string, connection: Connection): DynamicModule {
+export class NotesQueue {
+  static of(name: string, connection: Connection, processor = processorOf(name)): DynamicModule {
     const imports = [BullModule.registerQueue({ name, connection })];
-    return { module: NotesQueue, imports, providers: [processorOf(name)] };
+    return { module: NotesQueue, imports, providers: [processor] };
   }
 }
 
