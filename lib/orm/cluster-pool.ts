@@ -18,9 +18,26 @@ export interface ClusterPoolOptions extends pg.PoolConfig {
 /** Of a crowd that has gone, so many clients are kept: a new one costs little. */
 const MOST_IDLE = 100;
 
+type Acquired = (error: Error | undefined, client?: pg.PoolClient, release?: () => void) => void;
+
+/** As `pg.Pool` keeps it. */
+interface IdleClient {
+  readonly client: pg.PoolClient;
+  readonly idleListener: (error: Error) => void;
+  readonly timeoutId: NodeJS.Timeout | undefined;
+}
+
 /** What of `pg.Pool` its types leave out. */
 interface Internals {
   readonly ending: boolean;
+  /** The last one that came back is the next to go. */
+  readonly _idle: IdleClient[];
+  _acquireClient(
+    client: pg.PoolClient,
+    asker: { readonly callback: Acquired; readonly timedOut: boolean },
+    idleListener: IdleClient['idleListener'],
+    isNew: boolean,
+  ): void;
   _clients: WeakClients<object>;
   /** Serves who waits, where that can be done now. */
   _pulseQueue(): void;
@@ -75,10 +92,24 @@ export class ClusterPool extends pg.Pool {
     return this.totalCount >= this.options.max && !this.calls.isJoined();
   }
 
-  /** A client that comes free calls back from where it was released: who waited goes on in his own context. */
+  /** Who finds a client idle gets it in his own context, and needs no timer, as who may have to wait does. */
   // oxlint-disable-next-line typescript/no-explicit-any
   override connect(callback?: any): any {
-    return callback ? super.connect(inContext(callback)) : super.connect();
+    const { ending, _idle } = this as unknown as Internals;
+    const idle = ending || this.waitingCount > 0 ? undefined : _idle.pop();
+    // One that comes free calls back from where it was released.
+    if (!idle) return callback ? super.connect(inContext(callback)) : super.connect();
+    if (callback) return this.#acquire(idle, callback);
+    return new Promise((resolve, reject) => {
+      this.#acquire(idle, (error, client) => (error ? reject(error) : resolve(client)));
+    });
+  }
+
+  #acquire({ client, idleListener, timeoutId }: IdleClient, callback: Acquired): void {
+    clearTimeout(timeoutId);
+    const pool = this as unknown as Internals;
+    const asker = { callback, timedOut: false };
+    process.nextTick(() => pool._acquireClient(client, asker, idleListener, false));
   }
 
   // The overloads of `pg` can't be told apart by a type of ours.

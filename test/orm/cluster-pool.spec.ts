@@ -336,6 +336,30 @@ it('keeps no more clients than some, once many were out', async () => {
   expect(pool.idleCount).toBe(100);
 });
 
+it('has those wait for as long as they may who find none idle', async () => {
+  const narrow = narrowPool();
+  (await narrow.connect()).release();
+  const [first, second] = await Promise.allSettled([narrow.connect(), narrow.connect()]);
+  expect(second).toMatchObject({ reason: { message: 'timeout exceeded when trying to connect' } });
+  expect([narrow.totalCount, narrow.idleCount, narrow.waitingCount]).toEqual([1, 0, 0]);
+  if (first.status === 'fulfilled') first.value.release();
+  expect(narrow.idleCount).toBe(1);
+});
+
+it('ends when those are back who were about to get a client', async () => {
+  const narrow = narrowPool();
+  (await narrow.connect()).release();
+  const getting = narrow.connect();
+  let hasEnded = false;
+  const ending = narrow.end().then(() => (hasEnded = true));
+  const client = await getting;
+  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  expect(hasEnded).toBe(false);
+  client.release();
+  await ending;
+  expect(narrow.totalCount).toBe(0);
+});
+
 it('tells of clients that come and go', async () => {
   const told: string[] = [];
   const events = ['acquire', 'release'] as const;
