@@ -88,7 +88,8 @@ export class Classifier {
   }
 
   #look(text: string): StatementClass {
-    // Without a look at any table: to hash a text that is new costs as much as all the rest.
+    // Without a look at any table: to hash a text that is new costs as much as all the rest. Of the tables, one is by
+    // shapes, which most texts are themselves; the other knows texts whose shape was looked up before.
     const alike = this.#families.ofLast(text);
     if (alike) return alike;
     const known = this.#cache.get(text) ?? this.#families.classOf(text) ?? this.#shaped.get(text);

@@ -102,14 +102,14 @@ it('prepares them once on a connection', async () => {
   );
   expect(rows.map((each) => each.rows[0]?.large)).toEqual(rows.map((_, i) => String(i % 100)));
   expect(await preparedOf(cluster)).toEqual(
-    expect.arrayContaining(['SELECT name FROM kinds WHERE large = $1::int4']),
+    expect.arrayContaining(['SELECT name FROM kinds WHERE large = $1::integer']),
   );
   expect((await preparedOf(cluster)).filter((text) => text.includes('large = 5'))).toEqual([]);
 });
 
 it('is shared with who writes the parameter himself', async () => {
   await using cluster = await connected();
-  const text = 'SELECT name FROM kinds WHERE small = $1::int4';
+  const text = 'SELECT name FROM kinds WHERE small = $1::integer';
   for (let i = 0; i < TIMES; i++) {
     const expected = [{ name: String(i) }];
     expect((await cluster.query(`SELECT name FROM kinds WHERE small = ${i}`)).rows).toEqual(expected);

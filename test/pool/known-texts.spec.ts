@@ -42,7 +42,7 @@ describe('a text is slow', () => {
 
 test('texts that are alike are known as those that they are one of now', () => {
   const texts = new KnownTexts({ prepare: true });
-  const common = 'SELECT a FROM t WHERE id = $1::int4';
+  const common = 'SELECT a FROM t WHERE id = $1::integer';
   const alike = () => ({ text: common, numberIn: () => '1', giveUp: () => {} });
   const [before, after] = [alike(), alike()];
   const known = texts.of('SELECT a FROM t WHERE id = 1', before);

@@ -19,22 +19,22 @@ test.each([
   [
     'SELECT a FROM t WHERE id = 1',
     'SELECT a FROM t WHERE id = 42',
-    'SELECT a FROM t WHERE id = $1::int4',
+    'SELECT a FROM t WHERE id = $1::integer',
     '42',
   ],
   [
     'select a from t where id=7;',
     'select a from t where id=007;',
-    'select a from t where id=$1::int4;',
+    'select a from t where id=$1::integer;',
     '007',
   ],
   [
     `SELECT a FROM t WHERE n = 'x' AND id < 5 LIMIT 1`,
     `SELECT a FROM t WHERE n = 'x' AND id < 6 LIMIT 1`,
-    `SELECT a FROM t WHERE n = 'x' AND id < $1::int4 LIMIT 1`,
+    `SELECT a FROM t WHERE n = 'x' AND id < $1::integer LIMIT 1`,
     '6',
   ],
-  ['SELECT a FROM t OFFSET 20', 'SELECT a FROM t OFFSET 40', 'SELECT a FROM t OFFSET $1::int4', '40'],
+  ['SELECT a FROM t OFFSET 20', 'SELECT a FROM t OFFSET 40', 'SELECT a FROM t OFFSET $1::integer', '40'],
 ])('%s and %s are %s', (begin, text, common, number) => {
   const family = memberOf(begin, text);
   expect([family?.text, family?.numberIn(text)]).toEqual([common, number]);

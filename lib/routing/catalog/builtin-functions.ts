@@ -66,19 +66,15 @@ export const ASKS_ACCOUNT =
 export interface BuiltinVerdict {
   readonly reason: PrimaryReason;
   readonly writes: boolean;
-  /** The planner may call it: it is not declared volatile. */
-  readonly whenPlanned: boolean;
   /** It leaves something on the connection it runs on. */
   readonly isLastingLock: boolean;
 }
 
 /** What keeps a function of PostgreSQL itself from a replica; by its name, since overloads do alike. */
 export function judgeBuiltin(name: string, volatility: string): BuiltinVerdict | undefined {
-  const whenPlanned = volatility !== 'v';
   const verdict = (reason: PrimaryReason, writes: boolean, isLastingLock = false) => ({
     reason,
     writes,
-    whenPlanned,
     isLastingLock,
   });
   const refused = REFUSED[name];
@@ -86,7 +82,7 @@ export function judgeBuiltin(name: string, volatility: string): BuiltinVerdict |
   if (NODE_STATE.test(name)) return verdict('node-state', false);
   if (SESSION_STATE.test(name)) return verdict('session-state', false);
   if (READS_ANYTHING.test(name)) return verdict('volatile-function', true);
-  if (whenPlanned || HARMLESS.has(name)) return undefined;
+  if (volatility !== 'v' || HARMLESS.has(name)) return undefined;
   if (SEQUENCE.test(name)) return verdict('sequence', name === 'nextval' || name === 'setval');
   if (LASTING_LOCK.test(name)) return verdict('advisory-lock', false, true);
   if (name.includes('advisory')) return verdict('advisory-lock', false);

@@ -28,7 +28,8 @@ class Family implements AlikeTexts {
   #changes = 0;
 
   constructor(head: string, tail: string, found: Read) {
-    this.text = `${head}$1::int4${tail}`;
+    // A word of the grammar, which no schema gives another meaning.
+    this.text = `${head}$1::integer${tail}`;
     this.#head = head;
     this.#tail = tail;
     this.#single = found;
