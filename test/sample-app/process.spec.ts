@@ -48,8 +48,10 @@ const folderOf = (child: Child) =>
 
 const hasServers = (child: Child) => folderOf(child) !== '';
 
-// Each starts three servers, all at the same time.
-describe.concurrent('on an embedded cluster', { timeout: 60_000 }, () => {
+// Each starts processes of its own, the first ones with three servers each, all at the same time.
+const together = { concurrent: true, timeout: 60_000 };
+
+describe('on an embedded cluster', together, () => {
   it('prints where it listens and its nodes, serves, and leaves nothing behind at SIGTERM', async () => {
     await using child = Child.node();
     const url = await child.url();
@@ -116,7 +118,7 @@ describe.concurrent('on an embedded cluster', { timeout: 60_000 }, () => {
   });
 });
 
-describe.concurrent('on the cluster of DB_CLUSTER_CONFIG', () => {
+describe('on the cluster of DB_CLUSTER_CONFIG', together, () => {
   it('is filled once by two that start at the same time, and left as it is by a third', async () => {
     const database = await freshDatabase();
     await using config = await configFile(database.config);
