@@ -69,8 +69,10 @@ export class LateCalls implements ClientCalls {
 
   binder(): Bind {
     const taker = this.#parts.taker();
-    return (text) => this.#bind(text, taker);
+    return taker ? (text) => this.#bind(text, taker) : this.#bindForNobody;
   }
+
+  readonly #bindForNobody: Bind = (text) => this.#bind(text, undefined);
 
   async #bind(text: string, taker: Taker | undefined): Promise<BoundCalls> {
     const { classes, scope, pin, pinned, lease, readsFromReplicas } = this.#parts;

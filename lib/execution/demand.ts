@@ -15,7 +15,10 @@ export type PrimaryDemand = PrimaryIntent & {
   readonly marks?: Session;
 };
 
-export type ReplicaDemand = Omit<ReplicaIntent, 'written' | 'stickTo' | 'atLeast' | 'mayLeavePrimary'> & {
+/** What a call owes to what its scope and session did before. */
+type Memory = Pick<ReplicaIntent, 'written' | 'stickTo' | 'atLeast' | 'mayLeavePrimary'>;
+
+export type ReplicaDemand = Omit<ReplicaIntent, keyof Memory> & {
   /** The memory of its scope. */
   readonly stickiness?: Stickiness | undefined;
   readonly session: Session;
@@ -45,17 +48,25 @@ export function onPrimary(
 export function intentOf(demand: Demand, topology: Topology): Intent {
   if (demand.target === 'primary') return demand;
   const written = demand.isBound && demand.session.isMarked ? floorOf(demand.session, topology) : undefined;
-  const bound = written === undefined ? demand : { ...demand, written };
-  if (demand.stickiness?.node === undefined) return bound;
+  if (demand.stickiness?.node === undefined)
+    return written === undefined ? demand : remembering(demand, { written });
   const { node, atLeast, primaryReadAt } = demand.stickiness;
   if (node === topology.primary) {
     const sample = firstSampleAfter(topology.samples, primaryReadAt);
-    if (!sample || primaryReadAt === undefined) return { ...bound, stickTo: node };
-    return { ...bound, atLeast: sample.lsn, mayLeavePrimary: true };
+    if (!sample || primaryReadAt === undefined) return remembering(demand, { written, stickTo: node });
+    return remembering(demand, { written, atLeast: sample.lsn, mayLeavePrimary: true });
   }
   const former = nodeOf(topology, node);
   const known = atLeast === undefined ? undefined : later(atLeast, former && positionOf(former));
-  return { ...bound, stickTo: node, ...(known !== undefined && { atLeast: known }) };
+  return remembering(demand, { written, stickTo: node, atLeast: known });
+}
+
+/** Property by property: to spread one object and add to it takes microseconds. */
+function remembering(
+  { target, reason, maxLagMs, onUnavailable }: ReplicaDemand,
+  { written, stickTo, atLeast, mayLeavePrimary }: Memory,
+): ReplicaIntent {
+  return { target, reason, maxLagMs, onUnavailable, written, stickTo, atLeast, mayLeavePrimary };
 }
 
 export function floorOf(session: Session, { samples, newestTimeline }: Topology) {

@@ -266,15 +266,14 @@ export abstract class LateClient extends EventEmitter {
     if (this._ending) return Promise.reject(new Error('Client was closed and is not queryable'));
     const running = this.#pending === 0 ? work() : this.#tail.then(work);
     this.#pending++;
-    this.#tail = running.then(
-      () => void this.#pending--,
-      () => void this.#pending--,
-    );
+    this.#tail = running.then(this.#isOver, this.#isOver);
     return running;
   }
+
+  readonly #isOver = (): void => void this.#pending--;
 }
 
 /** What a callback throws is its caller's, not a rejected promise's. */
 export function later<T>(callback: Callback<T>, error: Error | undefined, result?: T): void {
-  process.nextTick(() => callback(error, result));
+  process.nextTick(callback, error, result);
 }

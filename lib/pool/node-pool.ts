@@ -6,6 +6,7 @@ import type { DriverConnection } from './driver.js';
 import { Errands } from './errands.js';
 import { MOST_AT_ONCE, Opener, type OpenerOptions } from './opener.js';
 import { PooledConnection, type CloseReason } from './pooled-connection.js';
+import { remove } from './remove.js';
 import { SharedLane } from './shared-lane.js';
 import { WaitingLine, type Served } from './waiting-line.js';
 
@@ -40,7 +41,7 @@ export class NodePool {
   readonly #waiting: WaitingLine<PooledConnection>;
   /** A stack: the connection used last is used next, so that spare ones stay idle and are let go. */
   readonly #idle: PooledConnection[] = [];
-  readonly #active = new Set<PooledConnection>();
+  readonly #active: PooledConnection[] = [];
   readonly #caretaker: Caretaker;
   /** Opening, attending and closing that is under way: `close` sees it through. */
   readonly #errands = new Errands();
@@ -67,7 +68,7 @@ export class NodePool {
 
   /** What keeps the node busy: connections in use or waited for, and each call on those that are shared. */
   get load(): number {
-    return this.#active.size - this.shared.size + this.shared.inFlight + this.#waiting.length;
+    return this.#active.length - this.shared.size + this.shared.inFlight + this.#waiting.length;
   }
 
   /** Callers who wait for a connection to themselves. */
@@ -78,7 +79,7 @@ export class NodePool {
   get counts(): PoolCounts {
     return {
       total: this.#total,
-      active: this.#active.size,
+      active: this.#active.length,
       idle: this.#idle.length,
       pending: this.#waiting.length,
       max: this.#options.settings.maxConnections,
@@ -101,7 +102,7 @@ export class NodePool {
   /** One that is open and free, to have alone until `release`; undefined when one would have to be waited for. */
   takeIdle(): PooledConnection | undefined {
     const idle = this.#idle.pop();
-    if (idle) this.#active.add(idle);
+    if (idle) this.#active.push(idle);
     return idle;
   }
 
@@ -109,7 +110,7 @@ export class NodePool {
   takeIdlePlain(): PooledConnection | undefined {
     const place = this.#idle.findLastIndex(({ hasSettings }) => !hasSettings);
     const [idle] = place < 0 ? [] : this.#idle.splice(place, 1);
-    if (idle) this.#active.add(idle);
+    if (idle) this.#active.push(idle);
     return idle;
   }
 
@@ -143,7 +144,7 @@ export class NodePool {
         elapsedMs,
         this.counts,
         this.#opener.lastFailure,
-        [...this.#active].filter((connection) => connection.isIdleInTransaction).length,
+        this.#active.filter((connection) => connection.isIdleInTransaction).length,
       );
     this.#waiting.join(timeoutMs, onTimeout, served);
     this.#openWhatIsNeeded();
@@ -154,7 +155,7 @@ export class NodePool {
    * that only saw an SQL error is kept.
    */
   release(connection: PooledConnection): void {
-    if (!this.#active.delete(connection)) return;
+    if (!remove(this.#active, connection)) return;
     const now = this.#options.clock.now();
     connection.usedAt = connection.aliveAt = now;
     if (connection.isTainted && this.#whyNotToKeep(connection, now) === undefined) {
@@ -192,8 +193,7 @@ export class NodePool {
   fence(cause: Error): void {
     this.#generation++;
     this.#opener.abort(cause);
-    const connections = [...this.#idle.splice(0), ...this.#active, ...this.#caretaker.giveUp()];
-    this.#active.clear();
+    const connections = [...this.#idle.splice(0), ...this.#active.splice(0), ...this.#caretaker.giveUp()];
     this.turnAway(cause);
     for (const connection of connections) this.#close(connection, 'fenced', cause);
   }
@@ -214,18 +214,18 @@ export class NodePool {
     // Nobody has these, and their answer is of no use any more.
     for (const connection of this.#caretaker.giveUp()) this.#cut(connection);
     await this.#drain(drainMs);
-    for (const connection of this.#active) this.#cut(connection);
+    for (const connection of this.#active.slice()) this.#cut(connection);
     await this.#errands.settled();
   }
 
   #cut(connection: PooledConnection): void {
-    this.#active.delete(connection);
+    remove(this.#active, connection);
     connection.driver.destroy(this.#closedError());
     this.#close(connection, 'shutdown');
   }
 
   get #total(): number {
-    return this.#idle.length + this.#active.size + this.#caretaker.size + this.#opener.connecting;
+    return this.#idle.length + this.#active.length + this.#caretaker.size + this.#opener.connecting;
   }
 
   /** Opens connections for those who wait and for the minimum, within the maximum; one at a time while it fails. */
@@ -267,11 +267,7 @@ export class NodePool {
   }
 
   #lost(connection: PooledConnection, cause: Error): void {
-    const place = this.#idle.indexOf(connection);
-    if (place >= 0) {
-      this.#idle.splice(place, 1);
-      this.#close(connection, 'lost');
-    }
+    if (remove(this.#idle, connection)) this.#close(connection, 'lost');
     this.#options.listener.lost(cause);
   }
 
@@ -287,7 +283,7 @@ export class NodePool {
     const reason = this.#whyNotToKeep(connection, now);
     if (reason) this.#close(connection, reason);
     else if (this.#waiting.length > 0) {
-      this.#active.add(connection);
+      this.#active.push(connection);
       this.#waiting.serve(connection);
     } else {
       // In the order of use: one that was only asked whether it lives stays as spare as it was.
@@ -307,12 +303,12 @@ export class NodePool {
     const needsCut = reason === 'open-transaction' || reason === 'busy' || reason === 'fenced';
     if (needsCut) connection.driver.destroy(cause);
     if (!connection.driver.isLost) void this.#errands.add(connection.driver.end());
-    if (this.#active.size === 0) this.#onDrained?.();
+    if (this.#active.length === 0) this.#onDrained?.();
     this.#openWhatIsNeeded();
   }
 
   #drain(drainMs: number): Promise<void> {
-    if (this.#active.size === 0) return Promise.resolve();
+    if (this.#active.length === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const timeout = this.#options.clock.setTimer(resolve, drainMs);
       this.#onDrained = () => {
@@ -350,7 +346,7 @@ export class NodePool {
       const isQuiet = now - connection.aliveAt >= settings.keepaliveIntervalMs;
       if (!reason && !isQuiet) continue;
       // Out of reach first: what is worked on can't be borrowed meanwhile.
-      this.#idle.splice(this.#idle.indexOf(connection), 1);
+      remove(this.#idle, connection);
       if (reason) {
         spare--;
         this.#close(connection, reason);

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../clock.js';
 import type { KnownText } from './known-texts.js';
 import { Pace } from './pace.js';
 import type { PooledConnection } from './pooled-connection.js';
+import { remove } from './remove.js';
 import { SharedConnection } from './shared-connection.js';
 
 /** Beyond that more connections add nothing but work for the server; and half of a pool is for those who need one alone. */
@@ -139,7 +140,7 @@ export class SharedLane {
 
   #leave(connection: SharedConnection): void {
     if (this.#leaving.has(connection)) return;
-    this.#connections.splice(this.#connections.indexOf(connection), 1);
+    remove(this.#connections, connection);
     this.#leaving.add(connection);
     if (connection.inFlight === 0) this.#remove(connection);
   }
@@ -157,9 +158,7 @@ export class SharedLane {
   }
 
   #remove(connection: SharedConnection): void {
-    if (!this.#leaving.delete(connection)) {
-      this.#connections.splice(this.#connections.indexOf(connection), 1);
-    }
+    if (!this.#leaving.delete(connection)) remove(this.#connections, connection);
     this.#host.release(connection.pooled);
   }
 

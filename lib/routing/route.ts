@@ -57,12 +57,12 @@ export type Intent =
       readonly maxLagMs?: number | undefined;
       readonly onUnavailable: 'primary' | 'wait' | 'fail';
       /** The node this scope read from last, and what that had replayed. */
-      readonly stickTo?: string;
-      readonly atLeast?: Lsn;
+      readonly stickTo?: string | undefined;
+      readonly atLeast?: Lsn | undefined;
       /** It read from the primary last, and may leave it for a replica that has `atLeast`. */
-      readonly mayLeavePrimary?: boolean;
+      readonly mayLeavePrimary?: boolean | undefined;
       /** What its session has written. */
-      readonly written?: Floor;
+      readonly written?: Floor | undefined;
     };
 
 export type Decision =

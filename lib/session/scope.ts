@@ -81,24 +81,36 @@ async function abandonAll(holders: ReadonlySet<Holder>): Promise<void> {
 /** Where the calls of one asynchronous context go: the scoped connection. Inner scopes copy and change it. */
 export interface Scope {
   /** Undefined for calls that nothing decorates. */
-  readonly route?: 'replica' | 'primary';
-  readonly replica?: ReplicaOptions;
-  readonly stickiness?: Stickiness;
+  readonly route: 'replica' | 'primary' | undefined;
+  readonly replica: ReplicaOptions | undefined;
+  readonly stickiness: Stickiness | undefined;
   /** The one physical connection, where `session: true` asked for it. */
-  readonly held?: HeldConnection | undefined;
+  readonly held: HeldConnection | undefined;
   /** Inside a transaction everything joins it. */
-  readonly transaction?: UnitOfWork;
+  readonly transaction: UnitOfWork | undefined;
   /** What that has done so far. */
-  readonly deeds?: Deeds;
-  readonly request?: RequestScope;
+  readonly deeds: Deeds | undefined;
+  readonly request: RequestScope | undefined;
   /** Whose writes its reads see; without one, the process has one for all. */
-  readonly session?: Session;
-  readonly owner?: object | undefined;
+  readonly session: Session | undefined;
+  readonly owner: object | undefined;
   /** The innermost decorated method. */
-  readonly method?: string | undefined;
+  readonly method: string | undefined;
 }
 
-export const NO_SCOPE: Scope = {};
+/** With all its properties: to change one in a copy is cheap, to add one takes V8 microseconds. */
+export const NO_SCOPE: Scope = {
+  route: undefined,
+  replica: undefined,
+  stickiness: undefined,
+  held: undefined,
+  transaction: undefined,
+  deeds: undefined,
+  request: undefined,
+  session: undefined,
+  owner: undefined,
+  method: undefined,
+};
 
 export type ScopeStorage = AsyncLocalStorage<Scope>;
 

@@ -43,8 +43,9 @@ function setting(options: ClusterOptions = {}) {
   return { demands, session, clock, keptTexts, shadow, ask };
 }
 
-const MASTER: Scope = { route: 'primary' };
+const MASTER: Scope = { ...NO_SCOPE, route: 'primary' };
 const replicaScope = (replica: ReplicaOptions = {}): Scope => ({
+  ...NO_SCOPE,
   route: 'replica',
   replica,
   stickiness: newStickiness(),

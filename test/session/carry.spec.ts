@@ -3,10 +3,10 @@ import { Readable } from 'node:stream';
 import { map, NEVER, Observable, of, Subject } from 'rxjs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { carry, type OpenScope } from '../../lib/session/carry.js';
-import type { Scope } from '../../lib/session/scope.js';
+import { NO_SCOPE, type Scope } from '../../lib/session/scope.js';
 
 const storage = new AsyncLocalStorage<Scope>();
-const OUTER: Scope = { route: 'primary' };
+const OUTER: Scope = { ...NO_SCOPE, route: 'primary' };
 const ends: string[] = [];
 let opened = 0;
 
@@ -18,7 +18,7 @@ beforeEach(() => {
 const open = (): OpenScope => {
   const id = ++opened;
   return {
-    scope: { route: 'replica', owner: { id } },
+    scope: { ...NO_SCOPE, route: 'replica', owner: { id } },
     complete: async () => void ends.push(`${id} complete`),
     fail: async () => void ends.push(`${id} fail`),
   };

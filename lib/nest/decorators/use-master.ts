@@ -21,7 +21,7 @@ export function UseMaster({
   const transactionOptions = typeof transaction === 'object' ? transaction : {};
   return scopedMethod('UseMaster', cluster, (of, by, work) =>
     of.useMaster(
-      { ...options, ...by },
+      Object.assign(by, options),
       transaction === false ? work : () => of.transaction(transactionOptions, work),
     ),
   );

@@ -15,5 +15,7 @@ export interface UseReplicaOptions extends ReplicaOptions {
 export function UseReplica({ cluster, ...options }: UseReplicaOptions = {}): MethodDecorator &
   ClassDecorator {
   checkReplicaOptions(options);
-  return scopedMethod('UseReplica', cluster, (of, by, work) => of.useReplica({ ...options, ...by }, work));
+  return scopedMethod('UseReplica', cluster, (of, by, work) =>
+    of.useReplica(Object.assign(by, options), work),
+  );
 }
