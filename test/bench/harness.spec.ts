@@ -50,6 +50,21 @@ test('ratios are to the same round, so a slow round changes none of them', async
   expect(table.notes).toEqual(['broken: it is not installed']);
 });
 
+test('all warm up at the last level, which does not count', async () => {
+  const asked: number[] = [];
+  const measure = async (level: number) => {
+    asked.push(level);
+    return { calls: 1, perSecond: 1 };
+  };
+  const contestant: Contestant = { name: 'one', label: 'one', every: 1, measure };
+  const { samples } = await hold({ contestants: [contestant], levels: [1, 16], rounds: 1, warmUps: 3 });
+  expect(asked).toEqual([16, 16, 16, 1, 16]);
+  expect(samples.map(({ level, round }) => [level, round])).toEqual([
+    [1, 0],
+    [16, 0],
+  ]);
+});
+
 test('a curve bends where a size costs over a quarter more than the one before', () => {
   const sample = (size: number, round: number, cpu: number): Sample => {
     return { name: sampleName('ours', size), level: 1, round, figures: { calls: 1, perSecond: 1, cpu } };

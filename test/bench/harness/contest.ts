@@ -1,7 +1,7 @@
 import { seeded } from '../../support/seeded.js';
 import type { Figures } from './figures.js';
 
-/** A client is compiled by its engine as it runs. */
+/** For each level. A client is compiled by its engine as it runs, which takes thousands of calls. */
 const WARM_UPS = 2;
 const LONGEST_REASON = 300;
 
@@ -33,21 +33,29 @@ export interface Contest {
   readonly contestants: readonly Contestant[];
   readonly levels: readonly number[];
   readonly rounds: number;
+  /** Rounds before them that do not count; two for each level unless given. */
+  readonly warmUps?: number;
   /** @param round Negative while warming up. */
   onRound?(round: number): void;
 }
 
 /**
  * Measures each in each round at each level, in a new order every time, so that a machine that is busy for a
- * while is busy for all of them. The first rounds are for warming up and do not count.
+ * while is busy for all of them. Before that all warm up, at the last level: the more callers, the sooner.
  */
-export async function hold({ contestants, levels, rounds, onRound }: Contest): Promise<Outcome> {
+export async function hold({
+  contestants,
+  levels,
+  rounds,
+  warmUps = WARM_UPS * levels.length,
+  onRound,
+}: Contest): Promise<Outcome> {
   const random = seeded(rounds);
   const samples: Sample[] = [];
   const failures: Record<string, string> = {};
-  for (let round = -WARM_UPS; round < rounds; round++) {
+  for (let round = -warmUps; round < rounds; round++) {
     onRound?.(round);
-    for (const level of levels) {
+    for (const level of round < 0 ? levels.slice(-1) : levels) {
       const those = contestants.filter(({ every }) => round < 0 || round % every === 0);
       for (const { name, label, measure } of shuffled(those, random)) {
         if (label in failures) continue;

@@ -9,6 +9,7 @@ const CONNECTIONS = 10;
 const LEVELS = [1, 10];
 /** Many short ones: what is measured is a few per cent. */
 const ROUNDS = 60;
+const WARM_UPS = 20;
 const SLICE_MS = 100;
 const LEAD_MS = 20;
 
@@ -22,8 +23,13 @@ export async function leaks(context: RunContext): Promise<Report> {
     (['ours-lease', 'ours-lease-watched'] as const).map((way) => ({ way, target })),
     { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) },
   );
-  const rounds = context.rounds(ROUNDS);
-  const outcome = await hold({ contestants, levels: LEVELS, rounds, onRound: context.onRound('leaks') });
+  const outcome = await hold({
+    contestants,
+    levels: LEVELS,
+    rounds: context.rounds(ROUNDS),
+    warmUps: context.rounds(WARM_UPS),
+    onRound: context.onRound('leaks'),
+  });
   return {
     tables: [
       compared(outcome, LEVELS, {

@@ -11,6 +11,8 @@ import type { Report, RunContext } from './subject.js';
 const CONNECTIONS = 10;
 const LEVELS = [1, 16];
 const ROUNDS = 7;
+/** An ORM is much code, called seldom: three seconds for each. */
+const WARM_UPS = 8;
 const SLICE_MS = 300;
 const LEAD_MS = 60;
 
@@ -91,6 +93,7 @@ async function contestOf(
     contestants: await processes.contestants(plans, slice),
     levels: LEVELS,
     rounds: context.rounds(ROUNDS),
+    warmUps: context.rounds(WARM_UPS),
     onRound: context.onRound(label),
   });
 }
