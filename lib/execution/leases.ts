@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.js';
+import type { Borrowed } from '../session/borrowed.js';
 import type { Deeds } from '../session/deeds.js';
 import type { HeldConnection } from '../session/held-connection.js';
-import { Lease } from '../session/lease.js';
+import { Lease, type LeasedConnection } from '../session/lease.js';
 import type { Session } from '../session/session.js';
 import type { UnitOfWork } from '../session/unit-of-work.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -67,13 +68,7 @@ export class Leases {
     return new Lease({
       node,
       role,
-      connection: {
-        client,
-        get state() {
-          // One that was in a transaction is lost by that.
-          return held.hasEnded && borrowed.state !== 'lost' ? 'over' : borrowed.state;
-        },
-      },
+      connection: new HeldByLease(held, borrowed),
       query: (statement) => {
         const block = this.#blockWithin(held);
         const { session, deeds } = this.#parts.caller();
@@ -119,5 +114,22 @@ export class Leases {
   #blockWithin(outer: UnitOfWork | HeldConnection): UnitOfWork | undefined {
     const { transaction } = this.#parts.caller();
     return transaction?.isWithin(outer) ? transaction : undefined;
+  }
+}
+
+class HeldByLease implements LeasedConnection {
+  constructor(
+    private readonly held: HeldConnection,
+    private readonly borrowed: Borrowed,
+  ) {}
+
+  get client(): unknown {
+    return this.borrowed.client;
+  }
+
+  get state(): LeasedConnection['state'] {
+    const { state } = this.borrowed;
+    // One that was in a transaction is lost by that.
+    return this.held.hasEnded && state !== 'lost' ? 'over' : state;
   }
 }

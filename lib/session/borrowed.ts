@@ -32,23 +32,71 @@ export interface Borrowed {
   cut(cause?: Error): void;
 }
 
-/** The same connection, whose release ends no more than one turn on it. */
-export function forOneTurn(borrowed: Borrowed, release: () => void): Borrowed {
-  return {
-    node: borrowed.node,
-    role: borrowed.role,
-    mustNotWrite: false,
-    client: borrowed.client,
-    get state() {
-      return borrowed.state;
-    },
-    dropSettings: () => borrowed.dropSettings(),
-    query: (statement) => borrowed.query(statement),
-    commit: () => borrowed.commit(),
-    taint: () => borrowed.taint(),
-    release,
-    cut: (cause) => borrowed.cut(cause),
-  };
+/** The same connection in another's hands: what is asked of it is passed on. (A getter in a literal costs a microsecond.) */
+export class Sublet implements Borrowed {
+  constructor(protected readonly from: Borrowed) {}
+
+  get node(): string {
+    return this.from.node;
+  }
+
+  get role(): Role {
+    return this.from.role;
+  }
+
+  get mustNotWrite(): boolean {
+    return this.from.mustNotWrite;
+  }
+
+  get client(): unknown {
+    return this.from.client;
+  }
+
+  get state(): Borrowed['state'] {
+    return this.from.state;
+  }
+
+  query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
+    return this.from.query<R>(statement);
+  }
+
+  commit(): Promise<QueryResult> {
+    return this.from.commit();
+  }
+
+  dropSettings(): void {
+    this.from.dropSettings();
+  }
+
+  taint(): void {
+    this.from.taint();
+  }
+
+  release(): void {
+    this.from.release();
+  }
+
+  cut(cause?: Error): void {
+    this.from.cut(cause);
+  }
+}
+
+/** For one turn on it, which is all that its release ends. */
+export class OneTurn extends Sublet {
+  constructor(
+    from: Borrowed,
+    private readonly over: () => void,
+  ) {
+    super(from);
+  }
+
+  override get mustNotWrite(): boolean {
+    return false;
+  }
+
+  override release(): void {
+    this.over();
+  }
 }
 
 /** Where connections come from: the pools by route, or one connection that a scope holds. */

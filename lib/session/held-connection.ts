@@ -1,6 +1,6 @@
 import { PgMcpError } from '../errors.js';
 import type { QueryResult, Row, Statement } from '../query.js';
-import { forOneTurn, type Borrowed, type ConnectionSource } from './borrowed.js';
+import { OneTurn, type Borrowed, type ConnectionSource } from './borrowed.js';
 import { Lending, type Lent } from './lending.js';
 import type { Patience } from './patience.js';
 import { Turns } from './turns.js';
@@ -14,7 +14,7 @@ export class HeldConnection implements ConnectionSource {
   readonly #isReset: boolean;
   readonly #turns = new Turns();
   readonly #lending: Lending;
-  readonly #atEnd = new Set<() => void>();
+  readonly #atEnd: (() => void)[] = [];
   #held: Borrowed | undefined;
   #isEnded = false;
   #cutBecause: PgMcpError | undefined;
@@ -60,7 +60,7 @@ export class HeldConnection implements ConnectionSource {
     return new Promise((resolve, reject) => {
       this.#inTurn(async () => {
         const held = await this.#take();
-        await new Promise<void>((release) => resolve(forOneTurn(held, release)));
+        await new Promise<void>((release) => resolve(new OneTurn(held, release)));
       }).catch(reject);
     });
   }
@@ -98,14 +98,13 @@ export class HeldConnection implements ConnectionSource {
   #leave(): void {
     this.#held?.release();
     this.#held = undefined;
-    for (const task of this.#atEnd) task();
-    this.#atEnd.clear();
+    for (const task of this.#atEnd.splice(0)) task();
   }
 
   /** Has something done once it is given back, by whomever; at once where that has happened. */
   atEnd(task: () => void): void {
     if (this.#isEnded) task();
-    else this.#atEnd.add(task);
+    else this.#atEnd.push(task);
   }
 
   /** @throws PgMcpError with the reason for which it was cut. */

@@ -1,4 +1,4 @@
-import { forOneTurn, type Borrowed } from './borrowed.js';
+import { OneTurn, type Borrowed } from './borrowed.js';
 import type { Patience } from './patience.js';
 
 /** A connection for a turn that may last: who has it may wait for something else meanwhile. */
@@ -25,7 +25,7 @@ export class Lending {
     this.#abandons.add(abandon);
     try {
       await new Promise<void>((release) => {
-        give(Object.assign(forOneTurn(borrowed, release), { busy: () => this.#patience.suspend() }));
+        give(Object.assign(new OneTurn(borrowed, release), { busy: () => this.#patience.suspend() }));
       });
     } finally {
       this.#abandons.delete(abandon);

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import { PgMcpError } from '../errors.js';
-import type { Borrowed } from './borrowed.js';
+import type { QueryResult, Row, Statement } from '../query.js';
+import { Sublet, type Borrowed } from './borrowed.js';
 
 /**
  * Bounds how long a statement waits behind a nested block of its transaction that does nothing, or behind a COPY whose
@@ -20,29 +21,7 @@ export class Patience {
 
   /** The connection of the transaction: while a statement runs on it, no patience is lost. */
   watch(borrowed: Borrowed): Borrowed {
-    const whileItRuns = async <T>(work: () => Promise<T>): Promise<T> => {
-      const over = this.suspend();
-      try {
-        return await work();
-      } finally {
-        over();
-      }
-    };
-    return {
-      node: borrowed.node,
-      role: borrowed.role,
-      mustNotWrite: borrowed.mustNotWrite,
-      client: borrowed.client,
-      get state() {
-        return borrowed.state;
-      },
-      dropSettings: () => borrowed.dropSettings(),
-      query: (statement) => whileItRuns(() => borrowed.query(statement)),
-      commit: () => whileItRuns(() => borrowed.commit()),
-      taint: () => borrowed.taint(),
-      release: () => borrowed.release(),
-      cut: (cause) => borrowed.cut(cause),
-    };
+    return new Watched(borrowed, this);
   }
 
   /** Something runs on the connection that nobody here sees, until the returned function is called. */
@@ -81,6 +60,33 @@ export class Patience {
         return work();
       }).then(resolve, reject);
     });
+  }
+}
+
+/** A connection on which no patience is lost while something runs. */
+class Watched extends Sublet {
+  constructor(
+    from: Borrowed,
+    private readonly patience: Patience,
+  ) {
+    super(from);
+  }
+
+  override query<R = Row>(statement: Statement): Promise<QueryResult<R>> {
+    return this.#whileItRuns(() => super.query<R>(statement));
+  }
+
+  override commit(): Promise<QueryResult> {
+    return this.#whileItRuns(() => super.commit());
+  }
+
+  async #whileItRuns<T>(work: () => Promise<T>): Promise<T> {
+    const over = this.patience.suspend();
+    try {
+      return await work();
+    } finally {
+      over();
+    }
   }
 }
 
