@@ -13,7 +13,7 @@ const ROUNDS = 5;
 const SLICE_MS = 250;
 const LEAD_MS = 60;
 /** Each process is new: it has connections to open, 10,000 texts to parse, and itself to compile. */
-const WARM_UP_MS = 2_000;
+const WARM_UP_MS = 1_500;
 const MOST_NODES = 8;
 
 /** What grows. */
@@ -106,7 +106,7 @@ async function measure(growth: Growth, target: Target, context: RunContext): Pro
   }
   const rounds = context.rounds(ROUNDS);
   const onRound = context.onRound(`growth, ${title.toLowerCase()}`);
-  const outcome: Outcome = await hold({ contestants, levels: [CALLERS], rounds, onRound });
+  const outcome: Outcome = await hold({ contestants, levels: [CALLERS], rounds, warmUps: 1, onRound });
   const table = growthTable(`Growth: ${title.toLowerCase()}`, all, outcome);
   return {
     tables: [{ ...table, notes: [...(growth.notes ?? []), ...table.notes] }],
