@@ -72,7 +72,8 @@ export function toStatement(statement: string | Statement, values?: readonly unk
     );
   }
   const { text, name, rowMode, queryMode, consistency, settings, types }: Statement = given;
-  // `pg` takes null for none.
-  const valued = values ?? given.values ?? undefined;
-  return { text, values: valued, name, rowMode, queryMode, consistency, settings, types };
+  // As `pg` does, what is no list is none.
+  const valued = (values ? values : given.values) ?? undefined;
+  const whole = { text, values: valued, name, rowMode, queryMode, consistency, settings, types };
+  return whole satisfies Record<keyof Statement, unknown>;
 }

@@ -66,7 +66,8 @@ function remembering(
   { target, reason, maxLagMs, onUnavailable }: ReplicaDemand,
   { written, stickTo, atLeast, mayLeavePrimary }: Memory,
 ): ReplicaIntent {
-  return { target, reason, maxLagMs, onUnavailable, written, stickTo, atLeast, mayLeavePrimary };
+  const intent = { target, reason, maxLagMs, onUnavailable, written, stickTo, atLeast, mayLeavePrimary };
+  return intent satisfies Record<keyof ReplicaIntent, unknown>;
 }
 
 export function floorOf(session: Session, { samples, newestTimeline }: Topology) {

@@ -275,5 +275,5 @@ export abstract class LateClient extends EventEmitter {
 
 /** What a callback throws is its caller's, not a rejected promise's. */
 export function later<T>(callback: Callback<T>, error: Error | undefined, result?: T): void {
-  process.nextTick(callback, error, result);
+  process.nextTick(() => callback(error, result));
 }

@@ -33,7 +33,7 @@ export interface Borrowed {
 }
 
 /** The same connection in another's hands: what is asked of it is passed on. (A getter in a literal costs a microsecond.) */
-export class Sublet implements Borrowed {
+export abstract class Sublet implements Borrowed {
   constructor(protected readonly from: Borrowed) {}
 
   get node(): string {

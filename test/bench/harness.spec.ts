@@ -50,7 +50,7 @@ test('ratios are to the same round, so a slow round changes none of them', async
   expect(table.notes).toEqual(['broken: it is not installed']);
 });
 
-test('all warm up at the last level, which does not count', async () => {
+test('all warm up at the last level and once at each, which does not count', async () => {
   const asked: number[] = [];
   const measure = async (level: number) => {
     asked.push(level);
@@ -58,7 +58,7 @@ test('all warm up at the last level, which does not count', async () => {
   };
   const contestant: Contestant = { name: 'one', label: 'one', every: 1, measure };
   const { samples } = await hold({ contestants: [contestant], levels: [1, 16], rounds: 1, warmUps: 3 });
-  expect(asked).toEqual([16, 16, 16, 1, 16]);
+  expect(asked).toEqual([16, 16, 1, 16, 1, 16]);
   expect(samples.map(({ level, round }) => [level, round])).toEqual([
     [1, 0],
     [16, 0],

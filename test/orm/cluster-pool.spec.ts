@@ -58,6 +58,8 @@ describe('pool.query', () => {
     expect(failure).toMatchObject({ code: '22P02' });
     expect((await pool.query('SELECT 1 AS one', null)).rows).toEqual([{ one: 1 }]);
     expect((await pool.query({ text: 'SELECT 2 AS two', values: null as never })).rows).toEqual([{ two: 2 }]);
+    const given = { text: 'SELECT $1::int AS n', values: [3] };
+    expect((await pool.query(given, false)).rows).toEqual([{ n: 3 }]);
     await expect(pool.query('SELEC')).rejects.toMatchObject({ code: '42601' });
   });
 

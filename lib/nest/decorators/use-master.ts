@@ -21,7 +21,7 @@ export function UseMaster({
   const transactionOptions = typeof transaction === 'object' ? transaction : {};
   return scopedMethod('UseMaster', cluster, (of, by, work) =>
     of.useMaster(
-      Object.assign(by, options),
+      Object.assign({}, options, by),
       transaction === false ? work : () => of.transaction(transactionOptions, work),
     ),
   );

@@ -16,6 +16,6 @@ export function UseReplica({ cluster, ...options }: UseReplicaOptions = {}): Met
   ClassDecorator {
   checkReplicaOptions(options);
   return scopedMethod('UseReplica', cluster, (of, by, work) =>
-    of.useReplica(Object.assign(by, options), work),
+    of.useReplica(Object.assign({}, options, by), work),
   );
 }

@@ -1,7 +1,7 @@
 import { seeded } from '../../support/seeded.js';
 import type { Figures } from './figures.js';
 
-/** For each level. A client is compiled by its engine as it runs, which takes thousands of calls. */
+/** For each level, though nearly all at the last. A client is compiled as it runs, which takes thousands of calls. */
 const WARM_UPS = 2;
 const LONGEST_REASON = 300;
 
@@ -31,6 +31,7 @@ export interface Outcome {
 
 export interface Contest {
   readonly contestants: readonly Contestant[];
+  /** The one with the most calls last. */
   readonly levels: readonly number[];
   readonly rounds: number;
   /** Rounds before them that do not count; two for each level unless given. */
@@ -41,7 +42,7 @@ export interface Contest {
 
 /**
  * Measures each in each round at each level, in a new order every time, so that a machine that is busy for a
- * while is busy for all of them. Before that all warm up, at the last level: the more callers, the sooner.
+ * while is busy for all of them. Before that all warm up at the last level, where most calls are made, and once at each.
  */
 export async function hold({
   contestants,
@@ -55,7 +56,7 @@ export async function hold({
   const failures: Record<string, string> = {};
   for (let round = -warmUps; round < rounds; round++) {
     onRound?.(round);
-    for (const level of round < 0 ? levels.slice(-1) : levels) {
+    for (const level of round < -1 ? levels.slice(-1) : levels) {
       const those = contestants.filter(({ every }) => round < 0 || round % every === 0);
       for (const { name, label, measure } of shuffled(those, random)) {
         if (label in failures) continue;
