@@ -117,6 +117,7 @@ export class Leases {
   }
 }
 
+/** The connection a lease holds, as far as that looks at it. */
 class HeldByLease implements LeasedConnection {
   constructor(
     private readonly held: HeldConnection,

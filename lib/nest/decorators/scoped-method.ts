@@ -20,6 +20,11 @@ export type Enter = (
   args: readonly unknown[],
 ) => unknown;
 
+/** A decorator's options with who is decorated. To spread both into one object takes V8 microseconds, for each call. */
+export function withOwner<O extends object>(options: O, by: Required<Owned>): O & Required<Owned> {
+  return Object.assign({}, options, by);
+}
+
 type Method = (this: object, ...args: unknown[]) => unknown;
 /**
  * @param onlyFromOutside For a class's decorator: what an object's methods call among themselves stays in the

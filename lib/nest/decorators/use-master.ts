@@ -1,6 +1,6 @@
 import type { PrimaryOptions } from '../../session/scope.js';
 import type { TransactionOptions } from '../../session/transaction.js';
-import { scopedMethod } from './scoped-method.js';
+import { scopedMethod, withOwner } from './scoped-method.js';
 
 export interface UseMasterOptions extends PrimaryOptions {
   /** Runs the method in a transaction; nested in another, in a savepoint. The method then returns a promise. */
@@ -21,7 +21,7 @@ export function UseMaster({
   const transactionOptions = typeof transaction === 'object' ? transaction : {};
   return scopedMethod('UseMaster', cluster, (of, by, work) =>
     of.useMaster(
-      Object.assign({}, options, by),
+      withOwner(options, by),
       transaction === false ? work : () => of.transaction(transactionOptions, work),
     ),
   );

@@ -1,6 +1,6 @@
 import { checkReplicaOptions } from '../../execution/demands.js';
 import type { ReplicaOptions } from '../../session/scope.js';
-import { scopedMethod } from './scoped-method.js';
+import { scopedMethod, withOwner } from './scoped-method.js';
 
 export interface UseReplicaOptions extends ReplicaOptions {
   /** The name of the cluster; the default one unless given. */
@@ -15,7 +15,5 @@ export interface UseReplicaOptions extends ReplicaOptions {
 export function UseReplica({ cluster, ...options }: UseReplicaOptions = {}): MethodDecorator &
   ClassDecorator {
   checkReplicaOptions(options);
-  return scopedMethod('UseReplica', cluster, (of, by, work) =>
-    of.useReplica(Object.assign({}, options, by), work),
-  );
+  return scopedMethod('UseReplica', cluster, (of, by, work) => of.useReplica(withOwner(options, by), work));
 }
