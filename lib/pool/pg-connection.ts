@@ -185,6 +185,7 @@ export class PgConnection implements DriverConnection {
     if (!isMissing || this.transactionStatus !== 'T' || this.isBusy) return this.query('COMMIT');
     // Both go out in one write, and the first is answered before the server begins with the second.
     this.#internals.pipeline = true;
+    this.#line.outbox.gather();
     this.ask<readonly unknown[]>({ text, rowMode: 'array', types: AS_TEXT }, (_error, result) => {
       const [[found] = []] = result?.rows ?? [];
       if (typeof found === 'string') noted(found);
@@ -244,7 +245,8 @@ export class PgConnection implements DriverConnection {
     // Behind a proxy it could be gone, and take the transaction with it.
     const mayPrepare = this.#texts?.isPreparing === true && this.#line.prepared.hasOneServer;
     const brought = id?.isWantedWith(text, isExtended) === true ? { of: id, mayPrepare } : undefined;
-    const query = new StatementQuery<R>(statement, { name, id: brought }, this.#line, (error, result) => {
+    const how = { name, id: brought, isAlone: this.#inFlight === 1 };
+    const query = new StatementQuery<R>(statement, how, this.#line, (error, result) => {
       if (!error) {
         this.#inFlight--;
         if (dropsPrepared(result)) this.#forgetPrepared();

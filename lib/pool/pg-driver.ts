@@ -3,6 +3,7 @@ import pg from 'pg';
 import { codeOf, toError } from '../errors.js';
 import type { ConnectOptions, Driver } from './driver.js';
 import { PgConnection } from './pg-connection.js';
+import { createSocket } from './socket.js';
 
 const KEEPALIVE_DELAY_MS = 10_000;
 
@@ -85,6 +86,8 @@ function toClientConfig(options: ConnectOptions, ssl: false | TlsOptions): pg.Cl
     // A function keeps `pg` from looking into PGPASSWORD and ~/.pgpass: the settings are the only source.
     password: typeof password === 'function' ? () => password({ host, port, user }) : () => password ?? '',
     ssl,
+    // What TLS is to read from a socket, that must not take for itself.
+    ...(!ssl && { stream: createSocket }),
     sslnegotiation: 'postgres',
     application_name: options.applicationName,
     keepAlive: true,

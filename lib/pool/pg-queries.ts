@@ -76,15 +76,17 @@ type Callback<R> = (error: unknown, result: QueryResult<R>) => void;
 export class StatementQuery<R> extends Query {
   readonly #line: Line;
   readonly #id: Companion | undefined;
+  readonly #isAlone: boolean;
   #isComplete = false;
 
   /**
    * @param name Under which it is prepared, if it is.
    * @param id Of the transaction, where the statement is to bring it along.
+   * @param isAlone Whether nothing else is under way on the connection.
    */
   constructor(
     { text, values, rowMode, types, queryMode }: Statement,
-    { name, id }: { name: string | undefined; id: Companion | undefined },
+    { name, id, isAlone }: { name: string | undefined; id: Companion | undefined; isAlone: boolean },
     line: Line,
     callback: Callback<R>,
   ) {
@@ -98,6 +100,7 @@ export class StatementQuery<R> extends Query {
     }
     this.#line = line;
     this.#id = id;
+    this.#isAlone = isAlone;
   }
 
   /** Called by `pg` when it is its turn to be sent. What it returns is why it can't be. */
@@ -105,6 +108,7 @@ export class StatementQuery<R> extends Query {
     const { outbox, prepared } = this.#line;
     if (!this.requiresPreparation()) {
       outbox.put(serialize.query(this.text));
+      outbox.send(this.#isAlone);
       return null;
     }
     const { name = '', values = [] } = this;
@@ -133,6 +137,7 @@ export class StatementQuery<R> extends Query {
       outbox.put(columns ? EXECUTE : DESCRIBE_AND_EXECUTE);
       outbox.put(this.#id.of.question(this.#id.mayPrepare));
     } else outbox.put(columns ? LAST : LAST_WITH_COLUMNS);
+    outbox.send(this.#isAlone);
     return null;
   }
 

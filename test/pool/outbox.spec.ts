@@ -20,11 +20,18 @@ function openOutbox({ isShared }: { isShared: boolean }): { outbox: Outbox; writ
   return { outbox, written };
 }
 
+function send(outbox: Outbox, text: string, isAlone = false): void {
+  outbox.put(Buffer.from(text));
+  outbox.send(isAlone);
+}
+
+const nextTick = () => new Promise<void>((resolve) => process.nextTick(resolve));
+
 /** As answers that come in one turn of the event loop: the tick's tasks run behind each. */
-async function putInTwoTicks(outbox: Outbox): Promise<void> {
-  outbox.put(Buffer.from('a'));
-  await new Promise<void>((resolve) => process.nextTick(resolve));
-  outbox.put(Buffer.from('b'));
+async function sendInTwoTicks(outbox: Outbox): Promise<void> {
+  send(outbox, 'a');
+  await nextTick();
+  send(outbox, 'b');
   await nextTurn();
   await nextTurn();
 }
@@ -34,10 +41,10 @@ afterEach(() => {
 });
 
 describe('an outbox writes once for', () => {
-  it('what is put in within one tick', async () => {
+  it('what is sent within one tick', async () => {
     const { outbox, written } = openOutbox({ isShared: false });
-    outbox.put(Buffer.from('a'));
-    outbox.put(Buffer.from('b'));
+    send(outbox, 'a');
+    send(outbox, 'b');
     expect(outbox.isFilling).toBe(true);
     await nextTurn();
     expect(outbox.isFilling).toBe(false);
@@ -51,7 +58,7 @@ describe('an outbox writes once for', () => {
   ])('$what', async ({ others, isShared, writes }) => {
     for (let i = 0; i < others; i++) openOutbox({ isShared: true });
     const { outbox, written } = openOutbox({ isShared });
-    await putInTwoTicks(outbox);
+    await sendInTwoTicks(outbox);
     expect(written).toEqual(writes);
   });
 
@@ -62,7 +69,58 @@ describe('an outbox writes once for', () => {
       outbox.isShared = false;
     }
     const { outbox, written } = openOutbox({ isShared: true });
-    await putInTwoTicks(outbox);
+    await sendInTwoTicks(outbox);
     expect(written).toEqual(['a', 'b']);
+  });
+});
+
+describe('a statement goes out', () => {
+  /** Has sent so many, one after the other. */
+  async function openLonely(count: number) {
+    const opened = openOutbox({ isShared: false });
+    for (let i = 0; i < count; i++) {
+      send(opened.outbox, 'a', true);
+      await nextTick();
+    }
+    opened.written.splice(0);
+    return opened;
+  }
+
+  it('with the tick, until some have gone alone', async () => {
+    const { outbox, written } = await openLonely(7);
+    send(outbox, 'b', true);
+    expect(written).toEqual([]);
+    await nextTick();
+    expect(written).toEqual(['b']);
+  });
+
+  it('at once, where others before it went alone', async () => {
+    const { outbox, written } = await openLonely(8);
+    outbox.put(Buffer.from('close '));
+    send(outbox, 'b', true);
+    expect(written).toEqual(['close b']);
+    expect(outbox.isFilling).toBe(false);
+  });
+
+  it('with the tick again, once it has company', async () => {
+    const { outbox, written } = await openLonely(8);
+    send(outbox, 'b', true);
+    send(outbox, 'c', false);
+    send(outbox, 'd', false);
+    expect(written).toEqual(['b']);
+    await nextTick();
+    expect(written).toEqual(['b', 'cd']);
+    send(outbox, 'e', true);
+    expect(written).toEqual(['b', 'cd']);
+  });
+
+  it('with what it was gathered with', async () => {
+    const { outbox, written } = await openLonely(8);
+    outbox.gather();
+    send(outbox, 'b', true);
+    send(outbox, 'c', false);
+    expect(written).toEqual([]);
+    await nextTick();
+    expect(written).toEqual(['bc']);
   });
 });

@@ -109,14 +109,34 @@ describe('many at once on one connection', () => {
     expect(isIdle(connection)).toEqual(FREE);
   });
 
+  /** Of all that a connection sends from now on. */
+  function writesOf(connection: PgConnection): unknown[] {
+    const { stream } = connection.client.connection;
+    const writes: unknown[] = [];
+    const write = stream.write.bind(stream);
+    stream.write = ((...given: Parameters<typeof write>) => (
+      writes.push(given[0]),
+      write(...given)
+    )) as typeof write;
+    return writes;
+  }
+
   test('go out in few writes', async () => {
     const connection = await open();
-    const { stream } = connection.client.connection;
-    let writes = 0;
-    const write = stream.write.bind(stream);
-    stream.write = ((...given: Parameters<typeof write>) => (writes++, write(...given))) as typeof write;
+    const writes = writesOf(connection);
     await Promise.all(Array.from({ length: 50 }, (_, id) => send(connection, 'SELECT $1::int', [id])));
-    expect(writes).toBe(1);
+    expect(writes).toHaveLength(1);
+  });
+
+  test('and so does a COMMIT with the question for the id, though all before it went alone', async () => {
+    const connection = await open();
+    await connection.query('BEGIN; CREATE TEMPORARY TABLE kept (id int)');
+    for (let i = 0; i < 20; i++) await connection.query('INSERT INTO kept VALUES (1)');
+    const writes = writesOf(connection);
+    const noted: string[] = [];
+    await connection.commit((xid) => noted.push(xid));
+    expect(noted).toEqual([expect.stringMatching(/^\d+$/)]);
+    expect(writes).toHaveLength(1);
   });
 
   test('are busy until the last is answered', async () => {
