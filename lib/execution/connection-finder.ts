@@ -19,6 +19,7 @@ import { nobody } from './nobody.js';
 import { mayReturnToPrimary, noteFailure, stillFailed, type Ordeal } from './ordeal.js';
 import { PoolConnection } from './pool-connection.js';
 import type { StatementClasses } from './statement-classes.js';
+import type { Taker } from './taker.js';
 import type { Tally } from './tally.js';
 import type { WaitingCalls } from './waiting-calls.js';
 
@@ -88,12 +89,19 @@ export class ConnectionFinder {
     this.#state = 'closed';
   }
 
-  /** @param first What the call has done already: chosen a node, perhaps tried it in vain. */
-  async borrow(demand: Demand, ordeal: Ordeal, first: FirstTry = {}): Promise<PoolConnection> {
+  /**
+   * @param first What the call has done already: chosen a node, perhaps tried it in vain.
+   * @param taker Who will keep it, where that is watched.
+   */
+  async borrow(
+    demand: Demand,
+    ordeal: Ordeal,
+    { first, taker }: { first?: FirstTry | undefined; taker?: Taker | undefined },
+  ): Promise<PoolConnection> {
     const { clock } = this.#parts;
     const deadline = clock.now() + ordeal.patienceMs;
-    let { chosen } = first;
-    if (chosen && first.error !== undefined) {
+    let chosen = first?.chosen;
+    if (chosen && first?.error !== undefined) {
       await this.#notReached(first.error, chosen, { demand, ordeal, deadline });
       chosen = undefined;
     } else if (chosen && ordeal.failed?.has(chosen.node.name)) chosen = undefined;
@@ -103,7 +111,9 @@ export class ConnectionFinder {
         const connection = await this.#acquire(chosen, Math.max(0, deadline - clock.now()));
         if (this.#isStillRight(chosen, demand, connection, ordeal)) {
           ordeal.patienceMs = Math.max(0, deadline - clock.now());
-          return this.#lend(chosen, connection);
+          const lent = this.#lend(chosen, connection);
+          taker?.gets(lent);
+          return lent;
         }
       } catch (error) {
         await this.#notReached(error, chosen, { demand, ordeal, deadline });

@@ -166,7 +166,7 @@ export class Dispatcher {
     let tried = first;
     for (let count = attempt; ; count++, tried = undefined) {
       const now: Demand = asked;
-      const borrowed = await finder.borrow(now, ordeal, tried);
+      const borrowed = await finder.borrow(now, ordeal, { first: tried });
       const began = clock.now();
       loads.began(borrowed.node, began);
       let failure: unknown;
@@ -260,8 +260,7 @@ export class Dispatcher {
    * @throws PgMcpError `NO_PRIMARY` or `NO_REPLICA` when none could serve within `acquire_timeout`.
    */
   borrow(demand: Demand, taker?: Taker, ordeal = this.newOrdeal()): Promise<PoolConnection> {
-    const borrowing = this.#finder.borrow(demand, ordeal);
-    return taker ? taker.take(borrowing) : borrowing;
+    return this.#finder.borrow(demand, ordeal, { taker });
   }
 
   /**

@@ -52,17 +52,14 @@ export class LeakWatch implements HoldKeeper {
 
   givenBack(hold: HeldByTaker): void {
     this.#detector.givenBack(hold);
-    this.unfollow(hold);
   }
 
-  /** A brief hold keeps the lease from being garbage: to have that told costs more than all the rest of the watch. */
   follow(lease: object, hold: HeldByTaker, giveBack: () => Promise<void>): void {
-    hold.whenSettled(() => this.#dropped.register(lease, { hold, giveBack }, hold));
+    this.#dropped.register(lease, { hold, giveBack }, hold);
   }
 
   unfollow(hold: HeldByTaker): void {
-    if (hold.isSettled) this.#dropped.unregister(hold);
-    else hold.whenSettled(undefined);
+    this.#dropped.unregister(hold);
   }
 
   /** Tells of what is still held, and watches no longer. */
@@ -81,17 +78,17 @@ export class LeakWatch implements HoldKeeper {
   #found(hold: HeldByTaker, finding: Finding, heldMs: number, isFirst: boolean): void {
     const { settings, count } = this.#parts;
     if (isFirst && finding !== 'open') count(hold.taker.kind);
-    const cut = finding === 'held' && settings.action === 'destroy' ? hold.taker.cut : undefined;
+    const holder = finding === 'held' && settings.action === 'destroy' ? hold.taker.holder : undefined;
     const event: LeakEvent = {
       cluster: this.#parts.cluster,
-      state: cut ? 'destroyed' : finding,
+      state: holder ? 'destroyed' : finding,
       at: new Date().toISOString(),
       heldMs: Math.round(heldMs),
       ...hold.facts,
     };
-    if (cut) {
+    if (holder) {
       this.#detector.forget(hold);
-      cut(takenBack(heldMs, settings.thresholdMs));
+      holder.cut(takenBack(heldMs, settings.thresholdMs));
     }
     this.#tell(event);
   }

@@ -192,7 +192,7 @@ export class ScopedCalls {
     const held = this.#hold(this.#demandOf(scope, route), taker, isReset);
     const finish = keptBy(scope.request, held, { untilAnswer: true });
     const end = () => finish(() => held.end());
-    if (taker) taker.cut = (reason) => held.cut(reason);
+    if (taker) taker.holder = held;
     try {
       const lease = await this.#leases.ofHeld(held, pin, end, () => taker?.unfollow());
       taker?.follow(lease, end);

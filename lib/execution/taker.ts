@@ -19,15 +19,18 @@ const STATUSES: Readonly<Record<TransactionStatus, LeakEvent['transactionStatus'
 export interface HoldKeeper {
   taken(hold: HeldByTaker): void;
   givenBack(hold: HeldByTaker): void;
-  /** The hold is lost when the lease is garbage; not looked for while it is brief. @param giveBack Must not refer to the lease. */
+  /** The hold is lost when the lease is garbage. @param giveBack Must not refer to the lease. */
   follow(lease: object, hold: HeldByTaker, giveBack: () => Promise<void>): void;
   unfollow(hold: HeldByTaker): void;
 }
 
 /** A call that takes a connection to keep it, with what there is to tell of that call. */
 export class Taker {
-  /** Takes the connection from whoever has it; not of those that give it back at their own end. */
-  cut: ((reason: PgMcpError) => void) | undefined;
+  /**
+   * Where the connection can be taken from whoever has it; not of those that give it back at their own end. (No closure:
+   * what that refers to would outlive the lease, and twice as much survive each collection of the young.)
+   */
+  holder: { cut(reason: PgMcpError): void } | undefined;
   readonly #keeper: HoldKeeper;
   readonly #stack: CallStack | undefined;
   readonly #method: string | undefined;
@@ -48,14 +51,12 @@ export class Taker {
     this.#request = scope.request;
   }
 
-  /** Passes the connection on; from then on it is held, until it is released. */
-  async take(borrowing: Promise<PoolConnection>): Promise<PoolConnection> {
-    const connection = await borrowing;
-    const hold = new HeldByTaker(this, connection, () => this.#keeper.givenBack(hold));
+  /** Gets the connection: from then on it is held, until it is released. */
+  gets(connection: PoolConnection): void {
+    const hold = new HeldByTaker(this, connection, this.#keeper);
     this.#hold = hold;
     connection.watchedBy(hold);
     this.#keeper.taken(hold);
-    return connection;
   }
 
   /** Something is sent by the connection's client, which nobody sees. */
@@ -65,12 +66,12 @@ export class Taker {
 
   /** Has the connection given back when the lease is garbage. @param giveBack Must not refer to the lease. */
   follow(lease: object, giveBack: () => Promise<void>): void {
-    if (this.#hold) this.#keeper.follow(lease, this.#hold, giveBack);
+    this.#hold?.follow(lease, giveBack);
   }
 
   /** The connection is in use beside the lease, which may be dropped meanwhile. */
   unfollow(): void {
-    if (this.#hold) this.#keeper.unfollow(this.#hold);
+    this.#hold?.unfollow();
   }
 
   get facts(): Pick<LeakEvent, 'kind' | 'method' | 'requestId' | 'stack'> {
@@ -93,34 +94,53 @@ export class Taker {
 /** One connection that a taker has. */
 export class HeldByTaker implements Hold, Onlooker {
   readonly #connection: PoolConnection;
+  readonly #keeper: HoldKeeper;
   #lastStatement: string | undefined;
   /** It is no brief one. */
-  isSettled = false;
-  #whenSettled: (() => void) | undefined;
+  #isSettled = false;
+  #lease: object | undefined;
+  #giveBack: (() => Promise<void>) | undefined;
 
   constructor(
     readonly taker: Taker,
     connection: PoolConnection,
-    readonly released: () => void,
+    keeper: HoldKeeper,
   ) {
     this.#connection = connection;
+    this.#keeper = keeper;
   }
 
   sends(text: string): void {
     this.#lastStatement = text;
   }
 
-  settle(): void {
-    this.isSettled = true;
-    this.taker.settle();
-    this.#whenSettled?.();
-    this.#whenSettled = undefined;
+  released(): void {
+    this.#keeper.givenBack(this);
+    this.unfollow();
   }
 
-  /** Does what does not pay for a brief hold once it is none; undefined: nothing any more. */
-  whenSettled(task: (() => void) | undefined): void {
-    if (this.isSettled) task?.();
-    else this.#whenSettled = task;
+  /** A brief hold keeps the lease from being garbage: to have that told costs more than all the rest of the watch. */
+  follow(lease: object, giveBack: () => Promise<void>): void {
+    this.#lease = lease;
+    this.#giveBack = giveBack;
+    if (this.#isSettled) this.#followNow();
+  }
+
+  unfollow(): void {
+    if (this.#isSettled) this.#keeper.unfollow(this);
+    this.#lease = this.#giveBack = undefined;
+  }
+
+  settle(): void {
+    this.#isSettled = true;
+    this.taker.settle();
+    this.#followNow();
+  }
+
+  /** And keeps the lease no longer. */
+  #followNow(): void {
+    if (this.#lease && this.#giveBack) this.#keeper.follow(this.#lease, this, this.#giveBack);
+    this.#lease = this.#giveBack = undefined;
   }
 
   get facts() {

@@ -14,7 +14,8 @@ export type Finding = 'held' | 'recovered' | 'collected' | 'open';
 /** @param isFirst Nothing was told of this hold before. */
 export type TellFinding<H> = (hold: H, finding: Finding, heldMs: number, isFirst: boolean) => void;
 
-interface Entry {
+interface Entry<H> {
+  readonly hold: H;
   readonly since: number;
   isSettled: boolean;
   isTold: boolean;
@@ -22,13 +23,13 @@ interface Entry {
 
 /**
  * Finds connections that are not given back. It has one timer for all, which is set only while something is held, so a
- * brief hold costs an entry in a map.
+ * brief hold costs an entry in a list.
  */
 export class LeakDetector<H extends Hold> {
   readonly #clock: Clock;
   readonly #thresholdMs: number;
   readonly #tell: TellFinding<H>;
-  readonly #entries = new Map<H, Entry>();
+  readonly #entries: Entry<H>[] = [];
   #timer: Timer | undefined;
   #timerAt = Infinity;
 
@@ -40,46 +41,58 @@ export class LeakDetector<H extends Hold> {
 
   taken(hold: H): void {
     const now = this.#clock.now();
-    this.#entries.set(hold, { since: now, isSettled: false, isTold: false });
+    this.#entries.push({ hold, since: now, isSettled: false, isTold: false });
     this.#lookAt(now + Math.min(BRIEF_MS, this.#thresholdMs), now);
   }
 
   /** It has come back. What is unknown, or known no more, is passed over. */
   givenBack(hold: H): void {
-    const entry = this.#entries.get(hold);
-    if (this.#entries.delete(hold) && entry?.isTold === true) this.#found(hold, entry, 'recovered');
+    const entry = this.#takeOut(hold);
+    if (entry?.isTold === true) this.#found(entry, 'recovered');
   }
 
   /** Nobody can give it back any more. False where that has been done. */
   collected(hold: H): boolean {
-    const entry = this.#entries.get(hold);
+    const entry = this.#takeOut(hold);
     if (!entry) return false;
-    this.#entries.delete(hold);
-    this.#found(hold, entry, 'collected');
+    this.#found(entry, 'collected');
     return true;
   }
 
   /** It is nothing to tell of any more. */
   forget(hold: H): void {
-    this.#entries.delete(hold);
+    this.#takeOut(hold);
+  }
+
+  /** Those taken last are the first to come back. */
+  #takeOut(hold: H): Entry<H> | undefined {
+    const entries = this.#entries;
+    for (let at = entries.length - 1; at >= 0; at--) {
+      const entry = entries[at];
+      if (entry?.hold !== hold) continue;
+      if (at === entries.length - 1) entries.pop();
+      else entries.splice(at, 1);
+      return entry;
+    }
+    return undefined;
   }
 
   /** Tells of all that are held, and forgets them. */
   end(): void {
     this.#sleep();
-    for (const [hold, entry] of this.#entries) this.#found(hold, entry, 'open');
-    this.#entries.clear();
+    for (const entry of this.#entries.splice(0)) this.#found(entry, 'open');
   }
 
   #look(): void {
     const now = this.#clock.now();
     this.#sleep();
-    for (const [hold, entry] of this.#entries) {
-      if (!entry.isSettled && now - entry.since >= BRIEF_MS) this.#settle(hold, entry);
-      if (!entry.isTold && now - entry.since >= this.#thresholdMs) this.#found(hold, entry, 'held');
+    // Who is told may give one back.
+    for (const entry of this.#entries.slice()) {
+      if (!entry.isSettled && now - entry.since >= BRIEF_MS) this.#settle(entry);
+      if (!entry.isTold && now - entry.since >= this.#thresholdMs) this.#found(entry, 'held');
     }
     let next = Infinity;
-    for (const entry of this.#entries.values()) next = Math.min(next, this.#dueAt(entry));
+    for (const entry of this.#entries) next = Math.min(next, this.#dueAt(entry));
     this.#lookAt(next, now);
   }
 
@@ -97,20 +110,20 @@ export class LeakDetector<H extends Hold> {
     this.#timerAt = Infinity;
   }
 
-  #dueAt({ since, isSettled, isTold }: Entry): number {
+  #dueAt({ since, isSettled, isTold }: Entry<H>): number {
     return Math.min(isSettled ? Infinity : since + BRIEF_MS, isTold ? Infinity : since + this.#thresholdMs);
   }
 
-  #found(hold: H, entry: Entry, finding: Finding): void {
+  #found(entry: Entry<H>, finding: Finding): void {
     const isFirst = !entry.isTold;
     entry.isTold = true;
-    this.#settle(hold, entry);
-    this.#tell(hold, finding, this.#clock.now() - entry.since, isFirst);
+    this.#settle(entry);
+    this.#tell(entry.hold, finding, this.#clock.now() - entry.since, isFirst);
   }
 
-  #settle(hold: H, entry: Entry): void {
+  #settle(entry: Entry<H>): void {
     if (entry.isSettled) return;
     entry.isSettled = true;
-    hold.settle();
+    entry.hold.settle();
   }
 }
