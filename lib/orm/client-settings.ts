@@ -23,8 +23,9 @@ export class ClientSettings {
   }
 
   restore(): void {
-    this.#texts.clear();
-    for (const [names, text] of this.#kept ?? []) this.#texts.set(names, text);
+    if (this.#texts.size > 0) this.#texts.clear();
+    if (!this.#kept) return;
+    for (const [names, text] of this.#kept) this.#texts.set(names, text);
   }
 
   /** One text for all; undefined where nothing is set. */

@@ -47,9 +47,6 @@ export abstract class LateClient extends EventEmitter {
     this.calls = calls;
     this.#types = new pg.TypeOverrides(types);
     this.#hasOwnTypes = types !== undefined;
-    this.on('newListener', (event) => {
-      if (FORWARDED.includes(event)) this.#forward(event);
-    });
   }
 
   /** Whether a statement binds the client to the connection it runs on, by what it leaves there. Asked while it has none. */
@@ -85,10 +82,13 @@ export abstract class LateClient extends EventEmitter {
       this.#submit(config);
       return config;
     }
-    const bind = this.#binder();
+    const mayBind = this.#isOut;
+    // Who calls is known only now; where it runs at once, that need not be noted before it does bind.
+    const bind = this.#pending > 0 ? this.#binder() : undefined;
     const running = this.#inTurn(() => {
       const given = toStatement(config, typeof values === 'function' ? undefined : values);
-      return this.#run(this.#hasOwnTypes && !given.types ? { ...given, types: this } : given, bind);
+      const statement = this.#hasOwnTypes && !given.types ? { ...given, types: this } : given;
+      return this.#run(statement, mayBind, bind);
     });
     const inConfig = (config as { callback?: Callback<QueryResult> }).callback ?? told;
     if (!inConfig) return running;
@@ -153,12 +153,15 @@ export abstract class LateClient extends EventEmitter {
 
   unref(): void {}
 
-  /** @param bind Undefined where nobody would give back what it were bound to: then it is a call like any other. */
-  #run(statement: Statement, bind: Bind | undefined): Promise<QueryResult> {
+  /**
+   * @param mayBind Not where nobody would give back what it were bound to: then it is a call like any other.
+   * @param bind For who called, where that was before.
+   */
+  #run(statement: Statement, mayBind: boolean, bind: Bind | undefined): Promise<QueryResult> {
     const { text } = statement;
     const left = this.calls.legacyOf(text);
-    if (this.#bound || (bind && (left === 'settings' || this.bindsBy(left))))
-      return this.#runBound(statement, left, bind);
+    if (this.#bound || (mayBind && (left === 'settings' || this.bindsBy(left))))
+      return this.#runBound(statement, left, mayBind ? (bind ?? this.#binder()) : undefined);
     // As most do: it costs no promise of ours.
     try {
       return this.calls.query(this.#withSettings(statement));
@@ -210,22 +213,25 @@ export abstract class LateClient extends EventEmitter {
     const bound = await bind(text);
     this.#bound = bound;
     for (const event of FORWARDED) if (this.listenerCount(event) > 0) this.#forward(event);
+    this.on('newListener', this.#forward);
     return bound;
   }
 
-  /** Also of who begins to listen only now. */
-  #forward(event: string | symbol): void {
+  /** Also to who begins to listen only now. */
+  readonly #forward = (event: string | symbol): void => {
     const client = this.#bound?.client as EventEmitter | undefined;
-    if (!client || !this.#isOut || this.#forwarded.has(event)) return;
+    if (!client || !this.#isOut || !FORWARDED.includes(event) || this.#forwarded.has(event)) return;
     const forward = (payload: unknown) => {
       // An error that nobody listens to would end the process.
       if (this.listenerCount(event) > 0) this.emit(event, payload);
     };
     client.on(event, forward);
     this.#forwarded.set(event, forward);
-  }
+  };
 
   #stopForwarding(): void {
+    if (!this.#bound) return;
+    this.off('newListener', this.#forward);
     const client = this.#bound?.client as EventEmitter | undefined;
     for (const [event, forward] of this.#forwarded) client?.off(event, forward);
     this.#forwarded.clear();

@@ -108,6 +108,7 @@ export class NodePool {
 
   /** The same, of those that no client has set to its needs. */
   takeIdlePlain(): PooledConnection | undefined {
+    if (this.#idle.at(-1)?.hasSettings === false) return this.takeIdle();
     const place = this.#idle.findLastIndex(({ hasSettings }) => !hasSettings);
     const [idle] = place < 0 ? [] : this.#idle.splice(place, 1);
     if (idle) this.#active.push(idle);

@@ -4,6 +4,8 @@
  */
 export function remove<T>(list: T[], item: T): boolean {
   const place = list.indexOf(item);
-  if (place >= 0) list.splice(place, 1);
+  // As a rule the last that came is the first to go.
+  if (place >= 0 && place === list.length - 1) list.pop();
+  else if (place >= 0) list.splice(place, 1);
   return place >= 0;
 }
