@@ -86,10 +86,11 @@ export class LeakDetector<H extends Hold> {
   #look(): void {
     const now = this.#clock.now();
     this.#sleep();
-    // Who is told may give one back.
     for (const entry of this.#entries.slice()) {
       if (!entry.isSettled && now - entry.since >= BRIEF_MS) this.#settle(entry);
-      if (!entry.isTold && now - entry.since >= this.#thresholdMs) this.#found(entry, 'held');
+      const isDue = !entry.isTold && now - entry.since >= this.#thresholdMs;
+      // Who was told of the one before may have given this one back.
+      if (isDue && this.#entries.includes(entry)) this.#found(entry, 'held');
     }
     let next = Infinity;
     for (const entry of this.#entries) next = Math.min(next, this.#dueAt(entry));

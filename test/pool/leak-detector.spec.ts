@@ -167,3 +167,17 @@ test('there is a timer only while something is left to tell', () => {
   detector.end();
   expect(clock.pending).toBe(0);
 });
+
+test('one that comes back since another was told of is not told of', () => {
+  const clock = new ManualClock();
+  const told: string[] = [];
+  const [a, b] = [new Held('a'), new Held('b')];
+  const detector = new LeakDetector<Held>(clock, 5_000, ({ name }, finding) => {
+    told.push(`${name} ${finding}`);
+    detector.givenBack(b);
+  });
+  detector.taken(a);
+  detector.taken(b);
+  clock.advanceSync(5_000);
+  expect(told).toEqual(['a held']);
+});
