@@ -27,8 +27,8 @@ export interface HoldKeeper {
 /** A call that takes a connection to keep it, with what there is to tell of that call. */
 export class Taker {
   /**
-   * Where the connection can be taken from whoever has it; not of those that give it back at their own end. (No closure:
-   * what that refers to would outlive the lease, and twice as much survive each collection of the young.)
+   * Where the connection can be taken from whoever has it; not of those that give it back at their own end. (With a
+   * closure in its place, twice as much was seen to survive each collection of the young.)
    */
   holder: { cut(reason: PgMcpError): void } | undefined;
   readonly #keeper: HoldKeeper;

@@ -86,7 +86,7 @@ function toClientConfig(options: ConnectOptions, ssl: false | TlsOptions): pg.Cl
     // A function keeps `pg` from looking into PGPASSWORD and ~/.pgpass: the settings are the only source.
     password: typeof password === 'function' ? () => password({ host, port, user }) : () => password ?? '',
     ssl,
-    // What TLS is to read from a socket, that must not take for itself.
+    // TLS has to read from its socket by itself.
     ...(!ssl && { stream: createSocket }),
     sslnegotiation: 'postgres',
     application_name: options.applicationName,
