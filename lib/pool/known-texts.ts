@@ -15,13 +15,23 @@ const WEIGHT = 1 / 8;
 
 /** Longer ones are sent as they are: the server would keep text and plan for each connection. */
 const LONGEST_PREPARED = 16_384;
-const LIMITS: CacheLimits = { entries: 500, bytes: 2 * 1024 * 1024 };
+const LIMITS: CacheLimits = { entries: 2_000, bytes: 2 * 1024 * 1024 };
+/** In calls. A whole number, since one that is none takes memory of its own. */
+const LONG_AGO = 1e9;
 /** So often a prepared statement must be gone before its time until that is taken for a rule. */
 const MOST_LOSSES = 3;
 
+/** Statements sent to the cluster so far. */
+class Calls {
+  count = 0;
+}
+
 /** What is remembered of a text, or of texts that are alike, while they are in use. */
 export class KnownText {
+  readonly #calls: Calls;
   #uses = 0;
+  #last = -LONG_AGO;
+  #interval = LONG_AGO;
   #averageMs = 0;
   #isSlow = false;
   #name: string | undefined;
@@ -29,7 +39,12 @@ export class KnownText {
   /** Of which this is remembered, by their common text. */
   alike: AlikeTexts | undefined;
 
-  constructor(readonly text: string) {}
+  constructor(
+    readonly text: string,
+    calls = new Calls(),
+  ) {
+    this.#calls = calls;
+  }
 
   /** It keeps others from their answers: it gets a connection to itself. */
   get isSlow(): boolean {
@@ -55,6 +70,19 @@ export class KnownText {
   /** It is sent once more. */
   used(): void {
     this.#uses++;
+    const now = ++this.#calls.count;
+    this.#interval = now - this.#last;
+    this.#last = now;
+  }
+
+  /** From the use before the last one to the last one, in calls of the cluster. */
+  get interval(): number {
+    return this.#interval;
+  }
+
+  /** Since the last use, in calls of the cluster. */
+  get age(): number {
+    return this.#calls.count - this.#last;
   }
 
   /** A call of it kept the server busy for so many milliseconds. */
@@ -73,11 +101,11 @@ export class KnownText {
 /**
  * The texts of late, of one cluster: which of them come again, and so are prepared, and which are slow.
  *
- * There is room for about as many as are prepared on one connection: where texts come in such variety that they would
- * push each other out of there, they are forgotten here before they come again.
+ * There is room for a few times as many as are prepared on one connection: what comes more seldom is not worth it.
  */
 export class KnownTexts {
   readonly #texts: TextCache<KnownText>;
+  readonly #calls = new Calls();
   #losses = 0;
   #isPreparing: boolean;
 
@@ -97,7 +125,7 @@ export class KnownTexts {
     const common = alike?.text ?? text;
     let known = this.#texts.get(common);
     if (!known) {
-      known = new KnownText(common);
+      known = new KnownText(common, this.#calls);
       this.#texts.set(common, known);
     }
     // Those of the same text may have begun anew.

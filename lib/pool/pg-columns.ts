@@ -20,7 +20,8 @@ export class DescribedColumns {
 
   /** Those that are described alike in every respect. */
   find(fields: readonly FieldDef[]): Columns | undefined {
-    return this.#known.find((known) => areSame(known.fields, fields));
+    for (const known of this.#known) if (areSame(known.fields, fields)) return known;
+    return undefined;
   }
 
   keep(columns: Columns): void {

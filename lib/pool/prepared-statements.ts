@@ -2,12 +2,17 @@ import type { Columns } from './pg-columns.js';
 import type { KnownText } from './known-texts.js';
 
 /** Prepared statements a connection keeps: the server holds a plan for each. */
-const MOST = 256;
+const MOST = 512;
 
 /** What of a connection of `pg` says which statements are prepared on it. */
 export interface PreparingConnection {
   parsedStatements: Record<string, string>;
   submittedNamedStatements: Record<string, string>;
+}
+
+interface Named {
+  readonly name: string;
+  known: KnownText;
 }
 
 /** The statements that were prepared on one connection, under names of ours. */
@@ -18,8 +23,8 @@ export class PreparedStatements {
    */
   hasOneServer = false;
   readonly #connection: PreparingConnection;
-  /** Names by text, those used least recently first. */
-  readonly #names = new Map<string, string>();
+  /** By text, those used least recently first. */
+  readonly #names = new Map<string, Named>();
   /** Of those that were prepared and asked. */
   readonly #columns = new Map<string, Columns>();
   readonly #close: (name: string) => void;
@@ -32,28 +37,44 @@ export class PreparedStatements {
   }
 
   /**
-   * The name to send a text under; those that have to make room for it are closed on the server. None while the server
-   * has not said that it has prepared it: what is sent behind would only say that there is no such statement, should
-   * the first one fail.
+   * The name to send a text under; the one that has to make room for it is closed on the server. None where all others
+   * are in more frequent use; and none while the server has not said that it has prepared it: what is sent behind would
+   * only say that there is no such statement, should the first one fail.
    */
   nameOf(known: KnownText): string | undefined {
     const { text } = known;
     const found = this.#names.get(text);
     if (found !== undefined) {
       // Far from the limit it does not matter who is the oldest.
-      if (this.#names.size > MOST / 2) {
-        this.#names.delete(text);
-        this.#names.set(text, found);
-      }
-      return this.#isOnItsWay(found) ? undefined : found;
+      if (this.#names.size > MOST / 2) this.#moveToEnd(text, found);
+      found.known = known;
+      return this.#isOnItsWay(found.name) ? undefined : found.name;
     }
-    for (const [oldest, name] of this.#names) {
-      if (this.#names.size < MOST) break;
-      this.#drop(oldest, name);
-    }
+    if (this.#names.size >= MOST && !this.#makeRoomFor(known)) return undefined;
     const name = this.#renewals === 0 ? known.name : `${known.name}_${this.#renewals}`;
-    this.#names.set(text, name);
+    this.#names.set(text, { name, known });
     return name;
+  }
+
+  /**
+   * Only for one that comes more often than the oldest of them has come of late, on whatever connection: those that come
+   * in turn, more than there is room for, would otherwise push each other out before they come again.
+   */
+  #makeRoomFor({ interval }: KnownText): boolean {
+    const [oldest] = this.#names;
+    if (!oldest) return true;
+    const [text, named] = oldest;
+    if (named.known.age < interval) {
+      this.#moveToEnd(text, named);
+      return false;
+    }
+    this.#drop(text, named.name);
+    return true;
+  }
+
+  #moveToEnd(text: string, named: Named): void {
+    this.#names.delete(text);
+    this.#names.set(text, named);
   }
 
   #isOnItsWay(name: string): boolean {
@@ -81,7 +102,7 @@ export class PreparedStatements {
   /** The statement of that name is not what it was: the text is prepared anew, under another. */
   renew(text: string, name: string): void {
     // Of several that were under way, the first has seen to it.
-    if (this.#names.get(text) === name) this.#drop(text, name);
+    if (this.#names.get(text)?.name === name) this.#drop(text, name);
   }
 
   /** What `pg` sent under that name did not come to be prepared. */

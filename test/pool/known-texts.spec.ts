@@ -74,11 +74,11 @@ describe('a text that comes again', () => {
     }
   });
 
-  test('is one among 200 in turn, and none among more than 500', () => {
+  test('is one among 1,000 in turn, and none among more than 2,000', () => {
     for (const [distinct, repeated] of [
-      [200, 200],
-      [501, 0],
-      [3_000, 0],
+      [1_000, 1_000],
+      [2_001, 0],
+      [10_000, 0],
     ] as const) {
       const texts = new KnownTexts({ prepare: true });
       const seen = new Set<string>();
@@ -90,6 +90,17 @@ describe('a text that comes again', () => {
       expect([distinct, seen.size]).toEqual([distinct, repeated]);
     }
   });
+});
+
+test('how often a text comes is counted in the calls of all', () => {
+  const texts = new KnownTexts({ prepare: true });
+  const [one, other] = [texts.of('SELECT 1'), texts.of('SELECT 2')];
+  one.used();
+  for (let call = 0; call < 3; call++) other.used();
+  one.used();
+  other.used();
+  expect([one.interval, one.age]).toEqual([4, 1]);
+  expect([other.interval, other.age]).toEqual([2, 0]);
 });
 
 describe('its name', () => {

@@ -328,21 +328,21 @@ describe('what is prepared', () => {
     expect(await preparedOn(connection)).toEqual([]);
   });
 
-  test('is 256 texts at most, those used of late, whatever lane has asked', async () => {
+  test('is 512 texts at most, those used of late, whatever lane has asked', async () => {
     const connection = await open();
     for (let round = 0; round < 2; round++)
       await Promise.all(
-        Array.from({ length: 200 }, (_, id) => rowsOf(send(connection, `SELECT ${id} AS id`))),
+        Array.from({ length: 450 }, (_, id) => rowsOf(send(connection, `SELECT ${id} AS id`))),
       );
-    for (let id = 200; id < 240; id++)
+    for (let id = 450; id < 500; id++)
       for (let use = 0; use < 2; use++) await connection.query(`SELECT ${id}, $1::int`, [1]);
     for (let round = 0; round < 2; round++)
       await Promise.all(
-        Array.from({ length: 100 }, (_, id) => rowsOf(send(connection, `SELECT ${300 + id} AS id`))),
+        Array.from({ length: 100 }, (_, id) => rowsOf(send(connection, `SELECT ${500 + id} AS id`))),
       );
     const found = await preparedOn(connection);
-    expect(found.length).toBe(256);
-    expect(found).toContain('SELECT 399 AS id');
+    expect(found.length).toBe(512);
+    expect(found).toContain('SELECT 599 AS id');
     expect(found).not.toContain('SELECT 0 AS id');
     expect(texts.isPreparing).toBe(true);
     expect(await rowsOf(send(connection, 'SELECT 0 AS id'))).toEqual([{ id: 0 }]);
@@ -633,7 +633,7 @@ test('a connection changes between shared and leased use as often as one likes',
     expect(isIdle(connection)).toEqual(FREE);
   }
   expect(texts.isPreparing).toBe(true);
-  expect((await preparedOn(connection)).length).toBeLessThanOrEqual(256);
+  expect((await preparedOn(connection)).length).toBeLessThanOrEqual(512);
 });
 
 test('its client takes cursors and streams when it is leased, whatever it was before', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { KnownText } from '../../lib/pool/known-texts.js';
+import { KnownText, KnownTexts } from '../../lib/pool/known-texts.js';
 import { PreparedStatements, type PreparingConnection } from '../../lib/pool/prepared-statements.js';
 import { sure } from '../support/sure.js';
 
@@ -17,6 +17,9 @@ const COLUMNS = {
   ],
   emptyRow: { a: null },
 };
+
+/** Kept for one connection. */
+const MOST = 512;
 
 let connection: PreparingConnection;
 let closed: string[];
@@ -70,8 +73,8 @@ describe('a name', () => {
     expect(closed).toEqual([]);
   });
 
-  test('makes room beyond 256: what was used least recently is closed, and only that', () => {
-    const all = Array.from({ length: 256 }, (_, id) => text(id));
+  test('makes room beyond 512: what was used least recently is closed, and only that', () => {
+    const all = Array.from({ length: MOST }, (_, id) => text(id));
     const names = all.map(prepare);
     expect(closed).toEqual([]);
     prepared.nameOf(sure(all[0]));
@@ -83,12 +86,70 @@ describe('a name', () => {
   });
 
   test('does not come again after it was closed: answers to it may still be on their way', () => {
-    const all = Array.from({ length: 257 }, (_, id) => text(id));
+    const all = Array.from({ length: MOST + 1 }, (_, id) => text(id));
     const names = all.map(prepare);
     const again = prepare(sure(all[0]));
     expect(names).not.toContain(again);
     expect(again.startsWith(sure(names[0]))).toBe(true);
     expect(Buffer.byteLength(again)).toBeLessThanOrEqual(63);
+  });
+});
+
+describe('where more texts come again than there is room for', () => {
+  let texts: KnownTexts;
+
+  beforeEach(() => {
+    texts = new KnownTexts({ prepare: true });
+  });
+
+  /** How many go under a name. */
+  function call(ids: Iterable<number>): number {
+    let named = 0;
+    for (const id of ids) {
+      const known = texts.of(`SELECT ${id}`);
+      known.used();
+      const name = known.isRepeated ? prepared.nameOf(known) : undefined;
+      if (name === undefined) continue;
+      named++;
+      if (prepared.textOf(name) !== undefined) continue;
+      prepared.sent(name, known.text);
+      arrives(name, known);
+    }
+    return named;
+  }
+
+  const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index);
+
+  test.each([MOST + 1, 2 * MOST - 24])(
+    'of %i in turn as many as there is room for stay prepared',
+    (count) => {
+      const all = range(0, count);
+      expect(call(all)).toBe(0);
+      for (let turn = 0; turn < 3; turn++) expect(call(all)).toBe(MOST);
+      expect(closed).toEqual([]);
+    },
+  );
+
+  test('those that come more often than the oldest take its place', () => {
+    const all = range(0, MOST);
+    for (let turn = 0; turn < 2; turn++) call(all);
+    const [often, seldom] = [range(5_000, 10), range(6_000, 3 * MOST)];
+    for (let turn = 0; turn < 3; turn++) call(often);
+    expect(closed).toHaveLength(often.length);
+    for (let turn = 0; turn < 3; turn++) {
+      expect(call(often)).toBe(often.length);
+      call(all);
+    }
+    const before = closed.length;
+    call(seldom);
+    expect(closed).toHaveLength(before);
+  });
+
+  test('all give way once they are out of use', () => {
+    for (let turn = 0; turn < 2; turn++) call(range(0, MOST));
+    for (let turn = 0; turn < 3; turn++) call(range(5_000, MOST));
+    expect(call(range(5_000, MOST))).toBe(MOST);
+    expect(closed).toHaveLength(MOST);
   });
 });
 
@@ -116,7 +177,7 @@ describe('a statement that does not serve any more', () => {
 });
 
 test('columns are kept by name, and go with it', () => {
-  const all = Array.from({ length: 256 }, (_, id) => text(id));
+  const all = Array.from({ length: MOST }, (_, id) => text(id));
   const [name] = all.map(prepare);
   expect(prepared.columnsOf(sure(name))).toBeUndefined();
   prepared.keepColumns(sure(name), COLUMNS);
