@@ -6,8 +6,10 @@ import { TextCache, type CacheLimits } from '../text-cache.js';
 const SLOW_MS = 5;
 /** On average, once it is known as slow: a text at the border does not change lanes with each call. */
 const QUICK_AGAIN_MS = SLOW_MS / 2;
-/** One that takes less, on average, is over before another connection would have been read from. */
+/** A call that takes less is over before another connection would have been read from. */
 const QUICK_MS = 0.5;
+/** More than a third of the calls of late: others only wait for their turn on a server that has much to do. */
+const QUICKNESS = { most: 16, enough: 8, atFirst: 10, quickCall: 2, otherCall: -1 };
 /** One call counts as so much at most: a stall of this process makes no text a slow one. */
 const MOST_AT_ONCE_MS = 4 * SLOW_MS;
 /** The share of one call in the average. */
@@ -33,6 +35,7 @@ export class KnownText {
   #last = -LONG_AGO;
   #interval = LONG_AGO;
   #averageMs = 0;
+  #quickness = QUICKNESS.atFirst;
   #isSlow = false;
   #name: string | undefined;
 
@@ -53,7 +56,7 @@ export class KnownText {
 
   /** It has come before, and was over so soon that some may well go behind each other. */
   get isQuick(): boolean {
-    return this.#uses > 1 && this.#averageMs < QUICK_MS;
+    return this.#uses > 1 && this.#quickness >= QUICKNESS.enough && this.#averageMs < QUICK_AGAIN_MS;
   }
 
   /** It pays to prepare it. */
@@ -89,6 +92,8 @@ export class KnownText {
   took(ms: number): void {
     this.#averageMs += (Math.min(ms, MOST_AT_ONCE_MS) - this.#averageMs) * WEIGHT;
     this.#isSlow = this.#averageMs > (this.#isSlow ? QUICK_AGAIN_MS : SLOW_MS);
+    const step = ms < QUICK_MS ? QUICKNESS.quickCall : QUICKNESS.otherCall;
+    this.#quickness = Math.max(0, Math.min(this.#quickness + step, QUICKNESS.most));
   }
 
   /** A call of it was seen to hold up others. */

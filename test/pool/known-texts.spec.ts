@@ -40,6 +40,42 @@ describe('a text is slow', () => {
   });
 });
 
+describe('a text is quick', () => {
+  const inTurn = (count: number, ...calls: readonly number[]) =>
+    Array.from({ length: count }, () => calls).flat();
+
+  test.each<[string, readonly number[], boolean]>([
+    ['when it comes again before it was answered', [], true],
+    ['always quick', times(50, 0.1), true],
+    ['after a first call that had much to read', [3], true],
+    ['never quite', times(20, 0.6), false],
+    ['at times waiting for its turn on a busy server', inTurn(50, 0.01, 3, 0.01), true],
+    ['more often waiting than not', inTurn(50, 0.01, 3, 1), true],
+    ['seldom quick', inTurn(50, 0.1, 1, 1, 1), false],
+    ['quick or long', inTurn(50, 0.1, 10), false],
+    ['no more', [...times(100, 0.1), ...times(12, 0.6)], false],
+    ['once again', [...times(100, 0.6), ...times(12, 0.1)], true],
+  ])('%s', (_, calls, isQuick) => {
+    const known = after(...calls);
+    for (let use = 0; use < 2; use++) known.used();
+    expect(known.isQuick).toBe(isQuick);
+  });
+
+  test('not when it is new', () => {
+    const known = after(...times(50, 0.1));
+    known.used();
+    expect(known.isQuick).toBe(false);
+  });
+
+  test('not when it was seen to hold up others, for some calls', () => {
+    const known = after(...times(50, 0.1));
+    for (let use = 0; use < 2; use++) known.used();
+    known.heldUpOthers();
+    known.took(0.1);
+    expect(known.isQuick).toBe(false);
+  });
+});
+
 test('texts that are alike are known as those that they are one of now', () => {
   const texts = new KnownTexts({ prepare: true });
   const common = 'SELECT a FROM t WHERE id = $1::integer';
