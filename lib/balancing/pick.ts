@@ -116,8 +116,12 @@ function loadOf(one: Candidate, other: Candidate): number {
  * though what they wait for there is already in the other's latency. What was forgotten of one makes it no worse
  * than the other, but no better either: it may have stopped answering.
  */
-function slowness({ heldMs }: Candidate, { latencyMs }: Candidate): number {
-  if (heldMs === undefined || latencyMs === undefined) return 1;
-  const ratio = (heldMs + NOISE_MS) / (latencyMs + NOISE_MS);
+function slowness(one: Candidate, { latencyMs }: Candidate): number {
+  const tookMs = one.latencyMs;
+  if (tookMs === undefined || latencyMs === undefined) return 1;
+  const howMuch = (ms: number) => (ms + NOISE_MS) / (latencyMs + NOISE_MS);
+  // What is held is at most what it took; to work out how much costs more than the rest of the choice.
+  if (howMuch(tookMs) < EQUALLY_FAST) return 1;
+  const ratio = howMuch(one.heldMs ?? 0);
   return ratio < EQUALLY_FAST ? 1 : ratio ** 3;
 }

@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import pg from 'pg';
 import { toStatement, type QueryResult, type Statement } from '../query.js';
 import type { ClientCalls, Legacy } from '../session/client-calls.js';
-import { LateClient, later, type Callback, type LateClientOptions, type QueryConfig } from './late-client.js';
+import { LateClient, tell, type Callback, type LateClientOptions, type QueryConfig } from './late-client.js';
 import { isSubmittable } from './submittable.js';
 import { WeakClients } from './weak-clients.js';
 
@@ -123,8 +123,8 @@ export class ClusterPool extends pg.Pool {
     );
     if (!told) return running;
     running.then(
-      (result) => later(told, undefined, result),
-      (error: Error) => later(told, error),
+      (result) => tell(told, undefined, result),
+      (error: Error) => tell(told, error),
     );
   }
 
@@ -166,8 +166,8 @@ export class ClusterPool extends pg.Pool {
     const ended = super.end().then(() => this.#quiet());
     if (!told) return ended;
     ended.then(
-      () => later(told, undefined),
-      (error: Error) => later(told, error),
+      () => tell(told, undefined),
+      (error: Error) => tell(told, error),
     );
   }
 

@@ -85,18 +85,13 @@ export abstract class LateClient extends EventEmitter {
     const mayBind = this.#isOut;
     // Who calls is known only now; where it runs at once, that need not be noted before it does bind.
     const bind = this.#pending > 0 ? this.#binder() : undefined;
+    const inConfig = (config as { callback?: Callback<QueryResult> }).callback ?? told;
     const running = this.#inTurn(() => {
       const given = toStatement(config, typeof values === 'function' ? undefined : values);
       const statement = this.#hasOwnTypes && !given.types ? { ...given, types: this } : given;
       return this.#run(statement, mayBind, bind);
-    });
-    const inConfig = (config as { callback?: Callback<QueryResult> }).callback ?? told;
-    if (!inConfig) return running;
-    running.then(
-      (result) => later(inConfig, undefined, result),
-      (error: Error) => later(inConfig, error),
-    );
-    return undefined;
+    }, inConfig);
+    return inConfig ? undefined : running;
   }
 
   /** Gives back what it is bound to, behind the statements of its user that still wait, and forgets what that SET. */
@@ -131,8 +126,8 @@ export abstract class LateClient extends EventEmitter {
     return isForReads === false ? ((client as { processID?: number } | undefined)?.processID ?? null) : null;
   }
 
-  getTypeParser(...args: Parameters<pg.TypeOverrides['getTypeParser']>) {
-    return this.#types.getTypeParser(...args);
+  getTypeParser(oid: number, format?: 'text' | 'binary') {
+    return this.#types.getTypeParser(oid, format);
   }
 
   setTypeParser(...args: Parameters<pg.TypeOverrides['setTypeParser']>): void {
@@ -268,18 +263,42 @@ export abstract class LateClient extends EventEmitter {
     }).catch((error: Error) => failSubmitted(query, error));
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this._ending) return Promise.reject(new Error('Client was closed and is not queryable'));
-    const running = this.#pending === 0 ? work() : this.#tail.then(work);
+  /** @param told How it ends, for who does not wait for the promise. */
+  #inTurn<T>(work: () => Promise<T>, told?: Callback<T>): Promise<T> {
+    const running = this.#begin(work);
     this.#pending++;
-    this.#tail = running.then(this.#isOver, this.#isOver);
+    this.#tail = told ? this.#tell(running, told) : running.then(this.#isOver, this.#isOver);
     return running;
+  }
+
+  #begin<T>(work: () => Promise<T>): Promise<T> {
+    if (this._ending) return Promise.reject(new Error('Client was closed and is not queryable'));
+    return this.#pending === 0 ? work() : this.#tail.then(work);
+  }
+
+  #tell<T>(running: Promise<T>, told: Callback<T>): Promise<void> {
+    return running.then(
+      (result) => {
+        this.#isOver();
+        tell(told, undefined, result);
+      },
+      (error: Error) => {
+        this.#isOver();
+        tell(told, error);
+      },
+    );
   }
 
   readonly #isOver = (): void => void this.#pending--;
 }
 
 /** What a callback throws is its caller's, not a rejected promise's. */
-export function later<T>(callback: Callback<T>, error: Error | undefined, result?: T): void {
-  process.nextTick(() => callback(error, result));
+export function tell<T>(callback: Callback<T>, error: Error | undefined, result?: T): void {
+  try {
+    callback(error, result);
+  } catch (thrown) {
+    process.nextTick(() => {
+      throw thrown;
+    });
+  }
 }

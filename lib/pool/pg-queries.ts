@@ -11,7 +11,7 @@ interface OpenResult {
   fields: pg.FieldDef[];
   _parsers: unknown[];
   _prebuiltEmptyResultObject: object;
-  readonly _types: NonNullable<Statement['types']>;
+  _types: NonNullable<Statement['types']>;
   addRow(row: unknown): void;
   parseRow(values: readonly unknown[]): unknown;
 }
@@ -94,10 +94,10 @@ export class StatementQuery<R> extends Query {
     super(text, values, callback);
     if (name !== undefined) this.name = name;
     if (queryMode !== undefined) this.queryMode = queryMode;
-    if (rowMode !== undefined || types !== undefined) {
+    if (rowMode !== undefined) {
       this._rowMode = rowMode;
       this._result = this._results = new Result(rowMode, types);
-    }
+    } else if (types !== undefined) this._result._types = types;
     this.#line = line;
     this.#id = id;
     this.#isAlone = isAlone;

@@ -157,12 +157,31 @@ describe('a client that nobody releases', () => {
     expect((await lost).message).toMatch(/terminat/);
   });
 
+  it('leaves what a callback throws to the process, as `pg` does, and goes on', async () => {
+    const others = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    try {
+      for (const text of ['SELECT 1', 'SELECT 1 / 0']) {
+        const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve));
+        client.query(text, () => {
+          throw new Error(`by who asked ${text}`);
+        });
+        expect(await uncaught).toMatchObject({ message: `by who asked ${text}` });
+      }
+    } finally {
+      for (const other of others) process.on('uncaughtException', other);
+    }
+    expect(await ask('SELECT 1 AS one')).toEqual({ one: 1 });
+  });
+
   it('is over at its end', async () => {
     const { Client } = pgModule(cluster);
     const other = new Client();
     await other.query('BEGIN');
     const ended = new Promise<void>((resolve) => void other.end(() => resolve()));
     await expect(other.query('SELECT 1')).rejects.toThrow('Client was closed and is not queryable');
+    const told = new Promise<unknown>((resolve) => other.query('SELECT 1', (error) => resolve(error)));
+    expect(await told).toMatchObject({ message: 'Client was closed and is not queryable' });
     await ended;
     await allBack();
   });

@@ -26,6 +26,9 @@ class Family implements AlikeTexts {
   readonly #member: Read;
   #last: string | undefined;
   #changes = 0;
+  /** Asked for several times in a row: for the class, and to be sent. */
+  #lastText = '';
+  #lastNumber: string | undefined;
 
   constructor(head: string, tail: string, found: Read) {
     // A word of the grammar, which no schema gives another meaning.
@@ -38,6 +41,14 @@ class Family implements AlikeTexts {
 
   /** The number in a text of the family. */
   numberIn(text: string): string | undefined {
+    if (text !== this.#lastText) {
+      this.#lastText = text;
+      this.#lastNumber = this.#look(text);
+    }
+    return this.#lastNumber;
+  }
+
+  #look(text: string): string | undefined {
     if (!text.startsWith(this.#head) || !text.endsWith(this.#tail)) return undefined;
     const number = text.slice(this.#head.length, text.length - this.#tail.length);
     return NUMBER.test(number) ? number : undefined;

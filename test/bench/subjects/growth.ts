@@ -9,8 +9,8 @@ import type { Report, RunContext } from './subject.js';
 
 const CONNECTIONS = 10;
 const CALLERS = 16;
-const ROUNDS = 5;
-const SLICE_MS = 250;
+const ROUNDS = 7;
+const SLICE_MS = 180;
 const LEAD_MS = 60;
 /** Each process is new: it has connections to open and itself to compile. */
 const WARM_UP_MS = 1_500;
