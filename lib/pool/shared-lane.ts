@@ -9,7 +9,7 @@ import { SharedConnection } from './shared-connection.js';
 const MOST_CONNECTIONS = 4;
 const MOST_IN_FLIGHT = 256;
 /** Quick calls go together until so many are on each connection: one write and one answer for all of them costs less. */
-const TOGETHER = 4;
+const TOGETHER = 8;
 
 const TICK_MS = 10;
 /** The oldest call may see so many ticks beyond a round trip, and its share of the longest statement. */
