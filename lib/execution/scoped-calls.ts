@@ -10,10 +10,12 @@ import { HeldConnection } from '../session/held-connection.js';
 import type { Lease } from '../session/lease.js';
 import { Patience } from '../session/patience.js';
 import {
+  copyOf,
   createScopeStorage,
   NO_SCOPE,
   RequestScope,
   type Holder,
+  type NewScope,
   type Owned,
   type PrimaryOptions,
   type ReplicaOptions,
@@ -114,14 +116,19 @@ export class ScopedCalls {
 
   /** Runs a function in a session, and so what it returns: a promise, an Observable, a generator. */
   inSession<T>(session: Session, work: () => T): T {
-    return carry(this.#storage, () => openFor({ ...this.#scope, session }), work);
+    const open = () => {
+      const scope = copyOf(this.#scope);
+      scope.session = session;
+      return openFor(scope);
+    };
+    return carry(this.#storage, open, work);
   }
 
   /** The same as a job: leases that were forgotten come back at its end, all that is held when it fails. */
   inJob<T>(requestOf: () => RequestScope, work: () => T): T {
     const open = (): OpenScope => {
       const request = requestOf();
-      const scope = { ...this.#scope, request };
+      const scope = this.#scopeOf(request);
       return { scope, complete: () => request.end(), fail: () => request.abandon() };
     };
     return carry(this.#storage, open, work);
@@ -147,7 +154,7 @@ export class ScopedCalls {
 
   /** Opens the scope of one request, message or job. What is open already goes on within it. */
   inRequest<T>(request: RequestScope, work: () => T): T {
-    return this.#storage.run({ ...this.#scope, request }, work);
+    return this.#storage.run(this.#scopeOf(request), work);
   }
 
   /** Runs what belongs to nobody's scope, though it may have been set off in one. */
@@ -208,30 +215,40 @@ export class ScopedCalls {
   }
 
   #openReplica(options: ReplicaOptions & Owned): OpenScope {
-    const outer = this.#scope;
-    const { session: ownConnection, owner } = options;
-    const stickiness = outer.stickiness ?? newStickiness();
-    const held = outer.route === 'replica' ? outer.held : undefined;
-    const method = options.method ?? outer.method;
-    const scope: Scope = { ...outer, route: 'replica', replica: options, stickiness, held, owner, method };
-    return this.#openOn(scope, ownConnection);
-  }
-
-  #openPrimary(options: PrimaryOptions & Owned): OpenScope {
-    const outer = this.#scope;
-    const held = outer.route === 'primary' ? outer.held : undefined;
-    const { owner, method = outer.method } = options;
-    const scope: Scope = { ...outer, route: 'primary', held, owner, method };
+    const scope = this.#copyFor('replica', options);
+    scope.replica = options;
+    scope.stickiness ??= newStickiness();
     return this.#openOn(scope, options.session);
   }
 
-  /** With the outer scope's connection where that has the same route, else one of its own where it asks for one. */
-  #openOn(scope: Scope, ownConnection = false): OpenScope {
+  #openPrimary(options: PrimaryOptions & Owned): OpenScope {
+    return this.#openOn(this.#copyFor('primary', options), options.session);
+  }
+
+  /** With the outer scope's connection only where that has the same route. */
+  #copyFor(route: Route, { owner, method }: Owned): NewScope {
+    const scope = copyOf(this.#scope);
+    if (scope.route !== route) scope.held = undefined;
+    scope.route = route;
+    scope.owner = owner;
+    scope.method = method ?? scope.method;
+    return scope;
+  }
+
+  #scopeOf(request: RequestScope): Scope {
+    const scope = copyOf(this.#scope);
+    scope.request = request;
+    return scope;
+  }
+
+  /** With the outer scope's connection, where it still has that, else one of its own where it asks for one. */
+  #openOn(scope: NewScope, ownConnection = false): OpenScope {
     if (scope.held || !ownConnection || scope.transaction) return openFor(scope);
     const taker = this.#parts.leaks?.taker('session', scope);
     const held = this.#hold(this.#demandOf(scope, scope.route ?? 'primary'), taker);
     const finish = keptBy(scope.request, held);
-    return openFor({ ...scope, held }, () => finish(() => held.end()));
+    scope.held = held;
+    return openFor(scope, () => finish(() => held.end()));
   }
 
   #openTransaction(options: TransactionOptions): OpenScope {
@@ -246,8 +263,12 @@ export class ScopedCalls {
         if (!outer.transaction) this.#didAll(deeds);
       }
     };
+    const scope = copyOf(outer);
+    scope.route = 'primary';
+    scope.transaction = unit;
+    scope.deeds = deeds;
     return {
-      scope: { ...outer, route: 'primary', transaction: unit, deeds },
+      scope,
       isDecidedAtEnd: true,
       complete: () => end(() => unit.complete()),
       fail: () => end(() => unit.fail()),

@@ -11,7 +11,8 @@ export interface Contestant {
   readonly label: string;
   /** It takes part in each round whose number this divides. */
   readonly every: number;
-  measure(level: number): Promise<Figures>;
+  /** @param round Negative while warming up. */
+  measure(level: number, round: number): Promise<Figures>;
 }
 
 export interface Sample {
@@ -61,7 +62,7 @@ export async function hold({
       for (const { name, label, measure } of shuffled(those, random)) {
         if (label in failures) continue;
         try {
-          const figures = await measure(level);
+          const figures = await measure(level, round);
           if (round >= 0) samples.push({ name, level, round, figures });
         } catch (error) {
           // Of a way that fails once, the figures would be of something else.

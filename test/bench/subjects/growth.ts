@@ -1,6 +1,7 @@
 import { hold, type Contestant, type Outcome } from '../harness/contest.js';
 import { growthTable, sampleName, type Series } from '../harness/growth.js';
 import { Servers } from '../harness/servers.js';
+import type { Table } from '../harness/table.js';
 import { WayProcesses, type Runner } from '../harness/way-contestant.js';
 import { findWay, type WayName } from '../ways/catalogue.js';
 import type { Target } from '../ways/way.js';
@@ -9,7 +10,9 @@ import type { Report, RunContext } from './subject.js';
 
 const CONNECTIONS = 10;
 const CALLERS = 16;
-const ROUNDS = 7;
+/** Of each of our own, at each size. What it is compared with is compared by nobody. */
+const PROCESSES = 3;
+const ROUNDS = 3 * PROCESSES;
 const SLICE_MS = 180;
 const LEAD_MS = 60;
 /** Each process is new: it has connections to open and itself to compile. */
@@ -18,14 +21,20 @@ const MOST_NODES = 8;
 
 /** What grows. */
 interface Growth {
-  readonly title: string;
   readonly ways: readonly WayName[];
   readonly sizes: readonly number[];
+  readonly curves: readonly Curve[];
+  /** Where it is left out, one process can have all sizes. */
+  target?(size: number): Partial<Target>;
+  warmUpMs?(size: number): number;
+}
+
+/** One table of what a call costs at each size. */
+interface Curve {
+  readonly title: string;
   /** What to know of its figures. */
   readonly notes?: readonly string[];
-  target?(size: number): Partial<Target>;
   callers?(size: number): number;
-  readonly warmUpMs?: number;
 }
 
 /** What a point read costs its process as the cluster, the texts, the callers and the scopes grow. */
@@ -34,37 +43,46 @@ export async function growth(context: RunContext): Promise<Report> {
   context.saw(await servers.version());
   const all: readonly Growth[] = [
     {
-      title: 'Nodes, the primary among them',
       ways: ['ours', 'pipelined'],
       sizes: [1, 2, 4, MOST_NODES],
-      notes: [`${CALLERS} callers each time: over more nodes, a packet has fewer of their reads`],
       target: (nodes) => servers.target(CONNECTIONS, nodes - 1),
-    },
-    {
-      title: 'Nodes, with callers for each',
-      ways: ['ours', 'pipelined'],
-      sizes: [1, 2, 4, MOST_NODES],
-      notes: [
-        `${CALLERS} callers for each node; but those who are answered by one packet go on to several nodes, and one packet to each costs more than one for all`,
+      curves: [
+        {
+          title: 'Nodes, the primary among them',
+          notes: [`${CALLERS} callers each time: over more nodes, a packet has fewer of their reads`],
+        },
+        {
+          title: 'Nodes, with callers for each',
+          notes: [
+            `${CALLERS} callers for each node; but those who are answered by one packet go on to several nodes, and one packet to each costs more than one for all`,
+          ],
+          callers: (nodes) => CALLERS * nodes,
+        },
       ],
-      target: (nodes) => servers.target(CONNECTIONS, nodes - 1),
-      callers: (nodes) => CALLERS * nodes,
     },
     {
-      title: 'Distinct texts',
       ways: ['ours', 'pool'],
       sizes: [10, 100, 1_000, 10_000],
-      notes: ['in turn: a cache that is smaller than their number never has the next one'],
       target: (texts) => ({ texts }),
-      // There are 10,000 to parse.
-      warmUpMs: 4_000,
+      // There are so many to parse.
+      warmUpMs: (texts) => WARM_UP_MS + texts / 4,
+      curves: [
+        {
+          title: 'Distinct texts',
+          notes: ['in turn: a cache that is smaller than their number never has the next one'],
+        },
+      ],
     },
-    { title: 'Callers', ways: ['ours', 'pool'], sizes: [1, 10, 100, 1_000], callers: (callers) => callers },
     {
-      title: 'Replica scopes, one in the other',
+      ways: ['ours', 'pool'],
+      sizes: [1, 10, 100, 1_000],
+      curves: [{ title: 'Callers', callers: (callers) => callers }],
+    },
+    {
       ways: ['ours-scope'],
       sizes: [1, 2, 3, 4, 5],
       target: (depth) => ({ depth }),
+      curves: [{ title: 'Replica scopes, one in the other' }],
     },
   ];
   const reports: Report[] = [];
@@ -78,42 +96,59 @@ export async function growth(context: RunContext): Promise<Report> {
 
 async function measure(growth: Growth, target: Target, context: RunContext): Promise<Report> {
   await using processes = new WayProcesses();
-  const { title, ways, sizes, warmUpMs = WARM_UP_MS } = growth;
-  const all = ways.map((way): Series & { way: WayName } => ({
-    way,
-    name: `${way}/${title}`,
-    label: findWay(way).label,
-    sizes,
-  }));
+  const { ways, sizes, curves } = growth;
+  const titles = curves.map(({ title }) => title.toLowerCase()).join('; ');
   const slice = { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
-  const open = async (way: WayName, size: number) => {
-    const process = await processes.open({ way, target: { ...target, ...growth.target?.(size) } });
-    // Why it fails is told when it is measured.
-    await process.run({ ...slice, callers: CALLERS, ms: context.ms(warmUpMs) }).catch(() => {});
-    return process;
-  };
   const contestants: Contestant[] = [];
-  for (const { way, name, label } of all) {
-    let process: Runner | undefined;
+  for (const way of ways) {
+    let runner: Runner | undefined;
     for (const size of sizes) {
       // Callers can grow in one process.
-      const opened = (process = growth.target || !process ? await open(way, size) : process);
-      const callers = growth.callers?.(size) ?? CALLERS;
-      contestants.push({
-        name: sampleName(name, size),
-        label: `${label}, ${title.toLowerCase()} ${size}`,
-        every: 1,
-        measure: () => opened.run({ ...slice, callers }),
-      });
+      const opened = (runner = growth.target || !runner ? await open(way, size) : runner);
+      for (const curve of curves) {
+        const callers = curve.callers?.(size) ?? CALLERS;
+        contestants.push({
+          name: sampleName(seriesOf(way, curve, sizes).name, size),
+          label: `${findWay(way).label}, ${curve.title.toLowerCase()} ${size}`,
+          every: 1,
+          measure: (_, round) => opened.run({ ...slice, callers }, round),
+        });
+      }
     }
   }
-  const rounds = context.rounds(ROUNDS);
-  const onRound = context.onRound(`growth, ${title.toLowerCase()}`);
-  const outcome: Outcome = await hold({ contestants, levels: [CALLERS], rounds, warmUps: 1, onRound });
-  const table = growthTable(`Growth: ${title.toLowerCase()}`, all, outcome);
+  const outcome: Outcome = await hold({
+    contestants,
+    levels: [CALLERS],
+    rounds: context.rounds(ROUNDS),
+    warmUps: 0,
+    onRound: context.onRound(`growth, ${titles}`),
+  });
   return {
-    tables: [{ ...table, notes: [...(growth.notes ?? []), ...table.notes] }],
+    tables: curves.map((curve) => tableOf(curve, growth, outcome)),
     samples: outcome.samples,
     faults: faultsOf(outcome),
   };
+
+  async function open(way: WayName, size: number): Promise<Runner> {
+    const count = way.startsWith('ours') ? PROCESSES : 1;
+    const opened = await processes.open({
+      way,
+      target: { ...target, ...growth.target?.(size) },
+      processes: count,
+    });
+    const ms = context.ms(growth.warmUpMs?.(size) ?? WARM_UP_MS);
+    // Why it fails is told when it is measured.
+    for (let i = 0; i < count; i++) await opened.run({ ...slice, callers: CALLERS, ms }, i).catch(() => {});
+    return opened;
+  }
+}
+
+function tableOf(curve: Curve, { ways, sizes }: Growth, outcome: Outcome): Table {
+  const all = ways.map((way) => seriesOf(way, curve, sizes));
+  const table = growthTable(`Growth: ${curve.title.toLowerCase()}`, all, outcome);
+  return { ...table, notes: [...(curve.notes ?? []), ...table.notes] };
+}
+
+function seriesOf(way: WayName, { title }: Curve, sizes: readonly number[]): Series {
+  return { name: `${way}/${title}`, label: findWay(way).label, sizes };
 }

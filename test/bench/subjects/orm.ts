@@ -10,11 +10,12 @@ import type { Report, RunContext } from './subject.js';
 
 const CONNECTIONS = 10;
 const LEVELS = [1, 16];
-const ROUNDS = 7;
-/** An ORM is much code, called seldom: three seconds for each. */
-const WARM_UPS = 8;
-const SLICE_MS = 300;
-const LEAD_MS = 60;
+const PROCESSES = 3;
+const ROUNDS = 3 * PROCESSES;
+/** An ORM is much code, called seldom: two to three seconds for each process. */
+const WARM_UPS = 8 * PROCESSES;
+const SLICE_MS = 240;
+const LEAD_MS = 40;
 
 interface Orm {
   readonly name: 'typeorm' | 'drizzle' | 'kysely' | 'prisma' | 'mikro-orm' | 'sequelize' | 'knex';
@@ -83,11 +84,12 @@ async function contestOf(
 ): Promise<Outcome> {
   await using processes = new WayProcesses();
   const target = servers.target(CONNECTIONS, 1);
+  const plan = { target, processes: PROCESSES, missing };
   const plans: WayPlan[] = [
-    { way: `${name}-pool`, name: 'pool', target, missing },
-    { way: `${name}-cluster`, name: 'ours', target, missing },
+    { ...plan, way: `${name}-pool`, name: 'pool' },
+    { ...plan, way: `${name}-cluster`, name: 'ours' },
   ];
-  if (hasReplicas) plans.push({ way: `${name}-replicas`, name: 'replicas', target, missing });
+  if (hasReplicas) plans.push({ ...plan, way: `${name}-replicas`, name: 'replicas' });
   const slice = { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
   return await hold({
     contestants: await processes.contestants(plans, slice),
