@@ -11,8 +11,8 @@ import type { Report, RunContext } from './subject.js';
 const CONNECTIONS = 10;
 const CALLERS = 16;
 /** Of each of our own, at each size. What it is compared with is compared by nobody. */
-const PROCESSES = 3;
-const ROUNDS = 3 * PROCESSES;
+const PROCESSES = 2;
+const ROUNDS = 4 * PROCESSES;
 const SLICE_MS = 180;
 const LEAD_MS = 60;
 /** Each process is new: it has connections to open and itself to compile. */
