@@ -2,44 +2,35 @@ import type { Clock } from '../clock.js';
 import { codeOf } from '../errors.js';
 import type { KnownTexts } from '../pool/known-texts.js';
 import type { QueryResult, Row, Statement } from '../query.js';
-import type { ConnectionSource } from '../session/borrowed.js';
 import type { ClientCalls } from '../session/client-calls.js';
 import { carry, type OpenScope } from '../session/carry.js';
-import { Deeds } from '../session/deeds.js';
-import { HeldConnection } from '../session/held-connection.js';
 import type { Lease } from '../session/lease.js';
-import { Patience } from '../session/patience.js';
 import {
-  copyOf,
   createScopeStorage,
   NO_SCOPE,
   RequestScope,
-  type Holder,
-  type NewScope,
   type Owned,
   type PrimaryOptions,
   type ReplicaOptions,
+  type Route,
   type Scope,
 } from '../session/scope.js';
 import { Session } from '../session/session.js';
-import { newStickiness } from '../session/stickiness.js';
-import { Transaction, type TransactionOptions } from '../session/transaction.js';
+import type { TransactionOptions } from '../session/transaction.js';
 import { LateCalls } from './client-calls.js';
 import type { Dispatcher } from './dispatcher.js';
-import type { Demand } from './demand.js';
 import type { Demands } from './demands.js';
 import type { LeakWatch } from './leak-watch.js';
 import { Leases } from './leases.js';
 import { LongCallsOf } from './long-calls.js';
 import { PinnedCalls, tellEnd, type Pin } from './pinned-calls.js';
+import { inRequest, keptBy, ScopeOpenings } from './scope-openings.js';
 import type { StatementClasses } from './statement-classes.js';
 import type { Taker } from './taker.js';
 import type { Tally } from './tally.js';
 
 /** Serialization failure and deadlock: the transaction may succeed when it runs again (manual, section 13.5). */
 const RUN_AGAIN = new Set(['40001', '40P01']);
-
-type Route = NonNullable<Scope['route']>;
 
 export interface ScopedCallsParts {
   readonly dispatcher: Dispatcher;
@@ -61,12 +52,14 @@ export class ScopedCalls {
   readonly #processSession = new Session({ isOfOne: false });
 
   readonly #pinned: PinnedCalls;
+  readonly #openings: ScopeOpenings;
   readonly #leases: Leases;
   readonly #clients: ClientCalls;
 
   constructor(parts: ScopedCallsParts) {
     this.#parts = parts;
     this.#pinned = new PinnedCalls(parts);
+    this.#openings = new ScopeOpenings({ ...parts, sessionOf: (scope) => this.#sessionOf(scope) });
     this.#leases = new Leases({
       ...parts,
       pinned: this.#pinned,
@@ -116,35 +109,30 @@ export class ScopedCalls {
 
   /** Runs a function in a session, and so what it returns: a promise, an Observable, a generator. */
   inSession<T>(session: Session, work: () => T): T {
-    const open = () => {
-      const scope = copyOf(this.#scope);
-      scope.session = session;
-      return openFor(scope);
-    };
-    return carry(this.#storage, open, work);
+    return carry(this.#storage, () => this.#openings.session(this.#scope, session), work);
   }
 
   /** The same as a job: leases that were forgotten come back at its end, all that is held when it fails. */
   inJob<T>(requestOf: () => RequestScope, work: () => T): T {
     const open = (): OpenScope => {
       const request = requestOf();
-      const scope = this.#scopeOf(request);
+      const scope = inRequest(this.#scope, request);
       return { scope, complete: () => request.end(), fail: () => request.abandon() };
     };
     return carry(this.#storage, open, work);
   }
 
   inReplicaScope<T>(options: ReplicaOptions & Owned, work: () => T): T {
-    return carry(this.#storage, () => this.#openReplica(options), work);
+    return carry(this.#storage, () => this.#openings.replica(this.#scope, options), work);
   }
 
   inPrimaryScope<T>(options: PrimaryOptions & Owned, work: () => T): T {
-    return carry(this.#storage, () => this.#openPrimary(options), work);
+    return carry(this.#storage, () => this.#openings.primary(this.#scope, options), work);
   }
 
   /** A function that returns no promise, Observable or generator gets one: the commit is asynchronous. */
   inTransaction<T>(options: TransactionOptions, work: () => T): T {
-    const attempt = () => carry(this.#storage, () => this.#openTransaction(options), work);
+    const attempt = () => carry(this.#storage, () => this.#openings.transaction(this.#scope, options), work);
     const first = attempt();
     const retry = options.retry ?? 0;
     // A nested one can't run again by itself: the server has given up the whole transaction.
@@ -154,7 +142,7 @@ export class ScopedCalls {
 
   /** Opens the scope of one request, message or job. What is open already goes on within it. */
   inRequest<T>(request: RequestScope, work: () => T): T {
-    return this.#storage.run(this.#scopeOf(request), work);
+    return this.#storage.run(inRequest(this.#scope, request), work);
   }
 
   /** Runs what belongs to nobody's scope, though it may have been set off in one. */
@@ -196,7 +184,7 @@ export class ScopedCalls {
     if (scope.held && (target === undefined || scope.route === target))
       return this.#leases.ofHeld(scope.held, pin, async () => {});
     const taker = asker ?? this.#parts.leaks?.taker('lease', scope);
-    const held = this.#hold(this.#demandOf(scope, route), taker, isReset);
+    const held = this.#openings.hold(scope, route, taker, isReset);
     const finish = keptBy(scope.request, held, { untilAnswer: true });
     const end = () => finish(() => held.end());
     if (taker) taker.holder = held;
@@ -214,108 +202,8 @@ export class ScopedCalls {
     return this.#storage.getStore() ?? NO_SCOPE;
   }
 
-  #openReplica(options: ReplicaOptions & Owned): OpenScope {
-    const scope = this.#copyFor('replica', options);
-    scope.replica = options;
-    scope.stickiness ??= newStickiness();
-    return this.#openOn(scope, options.session);
-  }
-
-  #openPrimary(options: PrimaryOptions & Owned): OpenScope {
-    return this.#openOn(this.#copyFor('primary', options), options.session);
-  }
-
-  /** With the outer scope's connection only where that has the same route. */
-  #copyFor(route: Route, { owner, method }: Owned): NewScope {
-    const scope = copyOf(this.#scope);
-    if (scope.route !== route) scope.held = undefined;
-    scope.route = route;
-    scope.owner = owner;
-    scope.method = method ?? scope.method;
-    return scope;
-  }
-
-  #scopeOf(request: RequestScope): Scope {
-    const scope = copyOf(this.#scope);
-    scope.request = request;
-    return scope;
-  }
-
-  /** With the outer scope's connection, where it still has that, else one of its own where it asks for one. */
-  #openOn(scope: NewScope, ownConnection = false): OpenScope {
-    if (scope.held || !ownConnection || scope.transaction) return openFor(scope);
-    const taker = this.#parts.leaks?.taker('session', scope);
-    const held = this.#hold(this.#demandOf(scope, scope.route ?? 'primary'), taker);
-    const finish = keptBy(scope.request, held);
-    scope.held = held;
-    return openFor(scope, () => finish(() => held.end()));
-  }
-
-  #openTransaction(options: TransactionOptions): OpenScope {
-    const outer = this.#scope;
-    const deeds = outer.deeds ?? new Deeds(options.readOnly === true);
-    const unit = outer.transaction?.nest(options) ?? this.#begin(outer, options, deeds);
-    const finish = keptBy(outer.request, unit);
-    const end = async (how: () => Promise<void>) => {
-      try {
-        await finish(how);
-      } finally {
-        if (!outer.transaction) this.#didAll(deeds);
-      }
-    };
-    const scope = copyOf(outer);
-    scope.route = 'primary';
-    scope.transaction = unit;
-    scope.deeds = deeds;
-    return {
-      scope,
-      isDecidedAtEnd: true,
-      complete: () => end(() => unit.complete()),
-      fail: () => end(() => unit.fail()),
-    };
-  }
-
-  #didAll(deeds: Deeds): void {
-    for (const session of deeds.end()) this.#parts.dispatcher.wrote(session);
-    if (deeds.hasChangedDefinitions) this.#parts.classes.ran({ kind: 'primary', reason: 'ddl' });
-  }
-
-  #begin(outer: Scope, options: TransactionOptions, deeds: Deeds): Transaction {
-    const { clock, acquireTimeoutMs } = this.#parts;
-    const source = this.#sourceFor(outer, options, deeds);
-    return new Transaction(source, options, new Patience(clock, acquireTimeoutMs));
-  }
-
-  /**
-   * A transaction that only reads runs on a replica, unless its scope says otherwise; every other on the primary,
-   * as a serializable one must (manual, section 13.2.3).
-   */
-  #sourceFor(outer: Scope, { readOnly, isolation }: TransactionOptions, deeds: Deeds): ConnectionSource {
-    const isRead = readOnly === true && isolation !== 'serializable';
-    const route = isRead && outer.route === 'replica' ? 'replica' : 'primary';
-    if (outer.held && outer.route === route) return outer.held;
-    const { dispatcher, demands, leaks } = this.#parts;
-    const demand = this.#demandOf(outer, route);
-    const taker = leaks?.taker('transaction', outer);
-    if (!isRead || outer.route !== undefined || !demands.readsFromReplicas)
-      return dispatcher.source(() => demand, taker);
-    const reads = demands.ofUndecoratedReads(this.#sessionOf(outer));
-    // It is borrowed for the first statement, which may be none for a replica.
-    return dispatcher.source(() => (deeds.needsPrimary ? demand : reads), taker);
-  }
-
-  #demandOf(scope: Scope, route: Route): Demand {
-    return this.#parts.demands.ofConnection(scope, this.#sessionOf(scope), route);
-  }
-
   #sessionOf({ session, request }: Scope): Session {
     return session ?? request?.session ?? this.#processSession;
-  }
-
-  #hold(demand: Demand, taker: Taker | undefined, isReset = true): HeldConnection {
-    const { dispatcher, clock, acquireTimeoutMs } = this.#parts;
-    const patience = new Patience(clock, acquireTimeoutMs);
-    return new HeldConnection({ borrow: () => dispatcher.borrow(demand, taker) }, patience, isReset);
   }
 
   #pinOf(scope: Scope): Pin {
@@ -339,27 +227,4 @@ export class ScopedCalls {
       }
     }
   }
-}
-
-const nothing = async () => {};
-
-function openFor(scope: Scope, end?: () => Promise<void>): OpenScope {
-  if (!end) return { scope, endsByItself: true, complete: nothing, fail: nothing };
-  return { scope, complete: end, fail: () => end().catch(() => {}) };
-}
-
-/** Has the request end a holder that outlives it; the holder's own end takes it off again. */
-function keptBy(
-  request: RequestScope | undefined,
-  holder: Holder,
-  options?: { readonly untilAnswer?: boolean },
-): (end: () => Promise<void>) => Promise<void> {
-  request?.hold(holder, options);
-  return async (end) => {
-    try {
-      await end();
-    } finally {
-      request?.letGo(holder);
-    }
-  };
 }

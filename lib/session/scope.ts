@@ -78,10 +78,12 @@ async function abandonAll(holders: ReadonlySet<Holder>): Promise<void> {
   await Promise.all([...holders].map((holder) => holder.abandon()));
 }
 
+export type Route = 'replica' | 'primary';
+
 /** Where the calls of one asynchronous context go: the scoped connection. Inner scopes copy and change it. */
 export interface Scope {
   /** Undefined for calls that nothing decorates. */
-  readonly route: 'replica' | 'primary' | undefined;
+  readonly route: Route | undefined;
   readonly replica: ReplicaOptions | undefined;
   readonly stickiness: Stickiness | undefined;
   /** The one physical connection, where `session: true` asked for it. */
