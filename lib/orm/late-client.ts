@@ -4,6 +4,7 @@ import { toError } from '../errors.js';
 import { toStatement, type QueryResult, type Statement } from '../query.js';
 import type { Bind, BoundCalls, ClientCalls, Legacy } from '../session/client-calls.js';
 import { ClientSettings } from './client-settings.js';
+import { Forwarding } from './forwarding.js';
 import { failSubmitted, isSubmittable, untilDrained, type Submittable } from './submittable.js';
 
 export type Callback<T> = (error: Error | undefined | null, result?: T) => void;
@@ -15,9 +16,6 @@ export interface LateClientOptions {
   readonly types?: pg.CustomTypesConfig | undefined;
 }
 
-/** Of the bound connection's client: who listens to the late one hears them. */
-const FORWARDED: readonly (string | symbol)[] = ['notification', 'notice', 'error'];
-
 /**
  * A client as `pg.Client` is one, without a connection until a statement needs one that others may build on. Until
  * then each statement goes where it may, and from then on all go there. What it SETs holds wherever they run.
@@ -28,10 +26,10 @@ export abstract class LateClient extends EventEmitter {
   readonly #settings = new ClientSettings();
   #hasOwnTypes: boolean;
   #bound: BoundCalls | undefined;
+  #forwarding: Forwarding | undefined;
   /** Statements run one after the other, as on any client. */
   #tail: Promise<unknown> = Promise.resolve();
   #pending = 0;
-  readonly #forwarded = new Map<string | symbol, (payload: unknown) => void>();
   #giveUpSubmitted = () => {};
   /** Somebody has it, who will give back what it is bound to. */
   #isOut = true;
@@ -98,7 +96,7 @@ export abstract class LateClient extends EventEmitter {
   unbind(): void {
     this.#isOut = false;
     this.#giveUpSubmitted();
-    this.#stopForwarding();
+    this.#forwarding?.stop();
     if (this.#pending === 0 && !this.#bound) {
       this.#settings.restore();
       return;
@@ -207,33 +205,15 @@ export abstract class LateClient extends EventEmitter {
   async #bind(text: string, bind: Bind): Promise<BoundCalls> {
     const bound = await bind(text);
     this.#bound = bound;
-    for (const event of FORWARDED) if (this.listenerCount(event) > 0) this.#forward(event);
-    this.on('newListener', this.#forward);
+    this.#forwarding = new Forwarding(this, () =>
+      this.#isOut ? (bound.client as EventEmitter | undefined) : undefined,
+    );
     return bound;
   }
 
-  /** Also to who begins to listen only now. */
-  readonly #forward = (event: string | symbol): void => {
-    const client = this.#bound?.client as EventEmitter | undefined;
-    if (!client || !this.#isOut || !FORWARDED.includes(event) || this.#forwarded.has(event)) return;
-    const forward = (payload: unknown) => {
-      // An error that nobody listens to would end the process.
-      if (this.listenerCount(event) > 0) this.emit(event, payload);
-    };
-    client.on(event, forward);
-    this.#forwarded.set(event, forward);
-  };
-
-  #stopForwarding(): void {
-    if (!this.#bound) return;
-    this.off('newListener', this.#forward);
-    const client = this.#bound?.client as EventEmitter | undefined;
-    for (const [event, forward] of this.#forwarded) client?.off(event, forward);
-    this.#forwarded.clear();
-  }
-
   async #letGo(): Promise<void> {
-    this.#stopForwarding();
+    this.#forwarding?.stop();
+    this.#forwarding = undefined;
     const bound = this.#bound;
     this.#bound = undefined;
     await bound?.release();

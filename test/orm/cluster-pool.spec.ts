@@ -159,6 +159,26 @@ describe('a client', () => {
     client.release();
   });
 
+  it('hears no more of a connection once that has been given back', async () => {
+    const say = `DO $$ BEGIN RAISE NOTICE 'heard'; END $$`;
+    const client = await pool.connect();
+    const heard: (string | undefined)[] = [];
+    const hear = ({ message }: { message?: string | undefined }) => heard.push(message);
+    client.on('notice', hear);
+    await client.query('BEGIN');
+    await client.query(say);
+    await client.query('ROLLBACK');
+    expect(heard).toEqual(['heard']);
+    client.release();
+    await givenBack(cluster);
+    // All connections to the primary: the one it had is among them.
+    const leases = await Promise.all([cluster.getMasterConnection(), cluster.getMasterConnection()]);
+    await Promise.all(leases.map((lease) => lease.query(say)));
+    await Promise.all(leases.map((lease) => lease.release()));
+    expect(heard).toEqual(['heard']);
+    client.off('notice', hear);
+  });
+
   it('whose server session is ended while nobody listens ends no process', async () => {
     const client = await pool.connect();
     await client.query('BEGIN');
