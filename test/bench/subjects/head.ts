@@ -39,6 +39,8 @@ export async function head(context: RunContext): Promise<Report> {
     contestants,
     levels: [CALLERS],
     rounds,
+    // A slice is long.
+    warmUps: 1,
     onRound: context.onRound('head of the line'),
   });
   return {

@@ -14,6 +14,8 @@ const LEVELS = [1, 16, 64];
 const ROUNDS = 7;
 const SLICE_MS = 300;
 const LEAD_MS = 60;
+/** Where few are compared, and by little. */
+const PROCESSES = 2;
 const MAIN: readonly WayName[] = ['pool', 'prepared', 'pipelined', 'ours', 'ours-scope'];
 const PEERS: readonly WayName[] = [
   'postgres-js',
@@ -91,15 +93,29 @@ async function peersFor({ bare, progress }: RunContext): Promise<Noted & { peers
 async function twoReplicas(servers: Servers, context: RunContext): Promise<Outcome> {
   await using processes = new WayProcesses();
   const target = servers.target(CONNECTIONS, 2);
-  const plans = (['pools', 'ours', 'ours-scope'] as const).map((way) => ({ way, target }));
-  return await contest('two replicas', await processes.contestants(plans, sliceOf(context)), context);
+  const plans = (['pools', 'ours', 'ours-scope'] as const).map((way) => ({
+    way,
+    target,
+    processes: PROCESSES,
+  }));
+  const contestants = await processes.contestants(plans, sliceOf(context));
+  return await contest('two replicas', contestants, context, PROCESSES);
 }
 
 function sliceOf(context: RunContext) {
   return { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
 }
 
-function contest(what: string, contestants: Contestant[], context: RunContext): Promise<Outcome> {
-  const rounds = context.rounds(ROUNDS);
-  return hold({ contestants, levels: LEVELS, rounds, onRound: context.onRound(`reads, ${what}`) });
+function contest(
+  what: string,
+  contestants: Contestant[],
+  context: RunContext,
+  processes = 1,
+): Promise<Outcome> {
+  return hold({
+    contestants,
+    levels: LEVELS,
+    rounds: context.rounds(Math.ceil(ROUNDS / processes) * processes),
+    onRound: context.onRound(`reads, ${what}`),
+  });
 }
