@@ -17,7 +17,9 @@ const WEIGHT = 1 / 8;
 
 /** Longer ones are sent as they are: the server would keep text and plan for each connection. */
 const LONGEST_PREPARED = 16_384;
-const LIMITS: CacheLimits = { entries: 2_000, bytes: 2 * 1024 * 1024 };
+const LIMITS: CacheLimits = { entries: 20_000, bytes: 16 * 1024 * 1024 };
+/** The share of one gap in their average: a quarter, in whole numbers. */
+const GAP_SHIFT = 2;
 /** In calls. A whole number, since one that is none takes memory of its own. */
 const LONG_AGO = 1e9;
 /** So often a prepared statement must be gone before its time until that is taken for a rule. */
@@ -74,18 +76,20 @@ export class KnownText {
   used(): void {
     this.#uses++;
     const now = ++this.#calls.count;
-    this.#interval = now - this.#last;
+    const gap = now - this.#last;
+    if (this.#uses > 2) this.#interval += (gap - this.#interval) >> GAP_SHIFT;
+    else this.#interval = gap;
     this.#last = now;
   }
 
-  /** From the use before the last one to the last one, in calls of the cluster. */
+  /** From one use to the next, in calls of the cluster, on average. */
   get interval(): number {
     return this.#interval;
   }
 
-  /** Since the last use, in calls of the cluster. */
-  get age(): number {
-    return this.#calls.count - this.#last;
+  /** The same, for one that may be out of use: as long at least as it has not come. */
+  get presentInterval(): number {
+    return Math.max(this.#interval, this.#calls.count - this.#last);
   }
 
   /** A call of it kept the server busy for so many milliseconds. */
@@ -96,18 +100,19 @@ export class KnownText {
     this.#quickness = Math.max(0, Math.min(this.#quickness + step, QUICKNESS.most));
   }
 
-  /** A call of it was seen to hold up others. */
+  /** It failed: those behind it in a group had to be sent once more. */
+  failed(): void {
+    this.#quickness = 0;
+  }
+
+  /** A call of it was seen to hold up others, or may have. */
   heldUpOthers(): void {
     this.#averageMs = MOST_AT_ONCE_MS;
     this.#isSlow = true;
   }
 }
 
-/**
- * The texts of late, of one cluster: which of them come again, and so are prepared, and which are slow.
- *
- * There is room for a few times as many as are prepared on one connection: what comes more seldom is not worth it.
- */
+/** The texts of late, of one cluster: which of them come again, and so are prepared, and which are quick or slow. */
 export class KnownTexts {
   readonly #texts: TextCache<KnownText>;
   readonly #calls = new Calls();

@@ -1,8 +1,12 @@
 import type { Columns } from './pg-columns.js';
 import type { KnownText } from './known-texts.js';
+import { remove } from './remove.js';
 
 /** Prepared statements a connection keeps: the server holds a plan for each. */
-const MOST = 512;
+const MOST = 768;
+
+/** A text takes another one's place if it comes so many times as often: those that come alike would change places all the time. */
+const CLEARLY = 2;
 
 /** What of a connection of `pg` says which statements are prepared on it. */
 export interface PreparingConnection {
@@ -12,6 +16,7 @@ export interface PreparingConnection {
 
 interface Named {
   readonly name: string;
+  /** What is remembered of the text now: that may have begun anew. */
   known: KnownText;
 }
 
@@ -23,8 +28,10 @@ export class PreparedStatements {
    */
   hasOneServer = false;
   readonly #connection: PreparingConnection;
-  /** By text, those used least recently first. */
   readonly #names = new Map<string, Named>();
+  /** The same in a ring: in turn, each has to show that it is still in use. */
+  readonly #ring: Named[] = [];
+  #hand = 0;
   /** Of those that were prepared and asked. */
   readonly #columns = new Map<string, Columns>();
   readonly #close: (name: string) => void;
@@ -45,36 +52,27 @@ export class PreparedStatements {
     const { text } = known;
     const found = this.#names.get(text);
     if (found !== undefined) {
-      // Far from the limit it does not matter who is the oldest.
-      if (this.#names.size > MOST / 2) this.#moveToEnd(text, found);
       found.known = known;
       return this.#isOnItsWay(found.name) ? undefined : found.name;
     }
-    if (this.#names.size >= MOST && !this.#makeRoomFor(known)) return undefined;
+    const place = this.#placeFor(known);
+    if (place === undefined) return undefined;
     const name = this.#renewals === 0 ? known.name : `${known.name}_${this.#renewals}`;
-    this.#names.set(text, { name, known });
+    const named = { name, known };
+    this.#names.set(text, named);
+    this.#ring[place] = named;
     return name;
   }
 
-  /**
-   * Only for one that comes more often than the oldest of them has come of late, on whatever connection: those that come
-   * in turn, more than there is room for, would otherwise push each other out before they come again.
-   */
-  #makeRoomFor({ interval }: KnownText): boolean {
-    const [oldest] = this.#names;
-    if (!oldest) return true;
-    const [text, named] = oldest;
-    if (named.known.age < interval) {
-      this.#moveToEnd(text, named);
-      return false;
-    }
-    this.#drop(text, named.name);
-    return true;
-  }
-
-  #moveToEnd(text: string, named: Named): void {
-    this.#names.delete(text);
-    this.#names.set(text, named);
+  /** One look with each call costs next to nothing, and finds what is out of use within as many calls as there are. */
+  #placeFor({ interval }: KnownText): number | undefined {
+    const place = this.#hand;
+    const named = this.#ring[place];
+    if (this.#ring.length < MOST || !named) return this.#ring.length;
+    this.#hand = (place + 1) % MOST;
+    if (named.known.presentInterval < CLEARLY * interval) return undefined;
+    this.#drop(named);
+    return place;
   }
 
   #isOnItsWay(name: string): boolean {
@@ -102,7 +100,10 @@ export class PreparedStatements {
   /** The statement of that name is not what it was: the text is prepared anew, under another. */
   renew(text: string, name: string): void {
     // Of several that were under way, the first has seen to it.
-    if (this.#names.get(text)?.name === name) this.#drop(text, name);
+    const named = this.#names.get(text);
+    if (named?.name !== name) return;
+    remove(this.#ring, named);
+    this.#drop(named);
   }
 
   /** What `pg` sent under that name did not come to be prepared. */
@@ -114,6 +115,7 @@ export class PreparedStatements {
   /** The server has dropped them, or some of them. */
   forgetAll(): void {
     this.#names.clear();
+    this.#ring.length = 0;
     this.#columns.clear();
     this.#renewals++;
     this.#connection.parsedStatements = {};
@@ -121,9 +123,9 @@ export class PreparedStatements {
   }
 
   /** The name does not come again here: answers to what was sent under it may still be on their way. */
-  #drop(text: string, name: string): void {
+  #drop({ name, known }: Named): void {
     this.#renewals++;
-    this.#names.delete(text);
+    this.#names.delete(known.text);
     this.#columns.delete(name);
     this.#close(name);
     this.forget(name);

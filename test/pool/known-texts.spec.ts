@@ -67,6 +67,16 @@ describe('a text is quick', () => {
     expect(known.isQuick).toBe(false);
   });
 
+  test('not when it has failed, until it was quick for some calls', () => {
+    const known = after(...times(50, 0.1));
+    for (let use = 0; use < 2; use++) known.used();
+    known.failed();
+    for (const isQuick of [false, false, false, true]) {
+      known.took(0.1);
+      expect(known.isQuick).toBe(isQuick);
+    }
+  });
+
   test('not when it was seen to hold up others, for some calls', () => {
     const known = after(...times(50, 0.1));
     for (let use = 0; use < 2; use++) known.used();
@@ -110,11 +120,10 @@ describe('a text that comes again', () => {
     }
   });
 
-  test('is one among 1,000 in turn, and none among more than 2,000', () => {
+  test('is one among 10,000 in turn, and none among more than 20,000', () => {
     for (const [distinct, repeated] of [
-      [1_000, 1_000],
-      [2_001, 0],
-      [10_000, 0],
+      [10_000, 10_000],
+      [20_001, 0],
     ] as const) {
       const texts = new KnownTexts({ prepare: true });
       const seen = new Set<string>();
@@ -135,8 +144,26 @@ test('how often a text comes is counted in the calls of all', () => {
   for (let call = 0; call < 3; call++) other.used();
   one.used();
   other.used();
-  expect([one.interval, one.age]).toEqual([4, 1]);
-  expect([other.interval, other.age]).toEqual([2, 0]);
+  expect([one.interval, one.presentInterval]).toEqual([4, 4]);
+  // Three gaps: 1, 1, 2.
+  expect([other.interval, other.presentInterval]).toEqual([1, 1]);
+  for (let call = 0; call < 9; call++) other.used();
+  expect([one.interval, one.presentInterval]).toEqual([4, 10]);
+});
+
+test('how often a text comes is an average, in which one gap is not much', () => {
+  const texts = new KnownTexts({ prepare: true });
+  const [one, other] = [texts.of('SELECT 1'), texts.of('SELECT 2')];
+  const after = (others: number) => {
+    for (let call = 0; call < others; call++) other.used();
+    one.used();
+  };
+  for (let turn = 0; turn < 20; turn++) after(99);
+  expect(one.interval).toBe(100);
+  after(199);
+  expect(one.interval).toBe(125);
+  for (let turn = 0; turn < 20; turn++) after(199);
+  expect(one.interval).toBeGreaterThan(190);
 });
 
 describe('its name', () => {

@@ -328,21 +328,21 @@ describe('what is prepared', () => {
     expect(await preparedOn(connection)).toEqual([]);
   });
 
-  test('is 512 texts at most, those used of late, whatever lane has asked', async () => {
+  test('is 768 texts at most, those used of late, whatever lane has asked', async () => {
     const connection = await open();
     for (let round = 0; round < 2; round++)
       await Promise.all(
-        Array.from({ length: 450 }, (_, id) => rowsOf(send(connection, `SELECT ${id} AS id`))),
+        Array.from({ length: 700 }, (_, id) => rowsOf(send(connection, `SELECT ${id} AS id`))),
       );
-    for (let id = 450; id < 500; id++)
+    for (let id = 700; id < 750; id++)
       for (let use = 0; use < 2; use++) await connection.query(`SELECT ${id}, $1::int`, [1]);
     for (let round = 0; round < 2; round++)
       await Promise.all(
-        Array.from({ length: 100 }, (_, id) => rowsOf(send(connection, `SELECT ${500 + id} AS id`))),
+        Array.from({ length: 100 }, (_, id) => rowsOf(send(connection, `SELECT ${750 + id} AS id`))),
       );
     const found = await preparedOn(connection);
-    expect(found.length).toBe(512);
-    expect(found).toContain('SELECT 599 AS id');
+    expect(found.length).toBe(768);
+    expect(found).toContain('SELECT 849 AS id');
     expect(found).not.toContain('SELECT 0 AS id');
     expect(texts.isPreparing).toBe(true);
     expect(await rowsOf(send(connection, 'SELECT 0 AS id'))).toEqual([{ id: 0 }]);

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { KnownText, KnownTexts } from '../../lib/pool/known-texts.js';
 import { PreparedStatements, type PreparingConnection } from '../../lib/pool/prepared-statements.js';
+import { seeded } from '../support/seeded.js';
 import { sure } from '../support/sure.js';
 
 const COLUMNS = {
@@ -19,7 +20,7 @@ const COLUMNS = {
 };
 
 /** Kept for one connection. */
-const MOST = 512;
+const MOST = 768;
 
 let connection: PreparingConnection;
 let closed: string[];
@@ -33,6 +34,25 @@ beforeEach(() => {
 });
 
 const text = (id: number) => new KnownText(`SELECT ${id}`);
+
+/** A connection is full of statements that do not come any more; and one more text comes all the time. */
+function fill(): { readonly names: readonly string[]; readonly next: () => KnownText } {
+  const texts = new KnownTexts({ prepare: true });
+  const use = (id: number) => {
+    const known = texts.of(`SELECT ${id}`);
+    known.used();
+    return known;
+  };
+  const all = Array.from({ length: MOST }, (_, id) => use(id));
+  const names = all.map(prepare);
+  let last = MOST;
+  const next = () => {
+    const id = last++;
+    for (let time = 0; time < 3; time++) use(id);
+    return texts.of(`SELECT ${id}`);
+  };
+  return { names, next };
+}
 
 /** What happens on the wire when a text is sent and the server prepares it. */
 function prepare(known: KnownText): string {
@@ -73,25 +93,38 @@ describe('a name', () => {
     expect(closed).toEqual([]);
   });
 
-  test('makes room beyond 512: what was used least recently is closed, and only that', () => {
-    const all = Array.from({ length: MOST }, (_, id) => text(id));
-    const names = all.map(prepare);
+  test(`makes room beyond ${MOST}: one that is out of use is closed, and only that`, () => {
+    const { names, next } = fill();
     expect(closed).toEqual([]);
-    prepared.nameOf(sure(all[0]));
-    prepare(text(1_000));
-    expect(closed).toEqual([names[1]]);
-    expect([0, 1].map((id) => prepared.textOf(sure(names[id])))).toEqual([text(0).text, undefined]);
-    prepare(text(1_001));
-    expect(closed).toEqual([names[1], names[2]]);
+    const first = prepare(next());
+    expect(closed).toEqual([names[0]]);
+    expect([0, 1].map((id) => prepared.textOf(sure(names[id])))).toEqual([undefined, text(1).text]);
+    const second = prepare(next());
+    expect(closed).toEqual([names[0], names[1]]);
+    expect([first, second].map((name) => prepared.textOf(name))).toEqual(
+      [MOST, MOST + 1].map((id) => text(id).text),
+    );
   });
 
   test('does not come again after it was closed: answers to it may still be on their way', () => {
-    const all = Array.from({ length: MOST + 1 }, (_, id) => text(id));
-    const names = all.map(prepare);
-    const again = prepare(sure(all[0]));
-    expect(names).not.toContain(again);
+    const { names, next } = fill();
+    prepare(next());
+    const [closedName] = closed;
+    prepared.forgetAll();
+    const again = prepare(text(0));
+    expect([closedName, names.includes(again)]).toEqual([names[0], false]);
     expect(again.startsWith(sure(names[0]))).toBe(true);
     expect(Buffer.byteLength(again)).toBeLessThanOrEqual(63);
+  });
+
+  test('is given in the place of one that had to be renewed', () => {
+    const { names, next } = fill();
+    prepared.renew(text(5).text, sure(names[5]));
+    expect(closed).toEqual([names[5]]);
+    prepare(next());
+    expect(closed).toEqual([names[5]]);
+    prepare(next());
+    expect(closed).toHaveLength(2);
   });
 });
 
@@ -120,7 +153,7 @@ describe('where more texts come again than there is room for', () => {
 
   const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index);
 
-  test.each([MOST + 1, 2 * MOST - 24])(
+  test.each([MOST + 1, 1_000, 10_000])(
     'of %i in turn as many as there is room for stay prepared',
     (count) => {
       const all = range(0, count);
@@ -130,19 +163,28 @@ describe('where more texts come again than there is room for', () => {
     },
   );
 
-  test('those that come more often than the oldest take its place', () => {
+  test('those that come clearly more often than another take its place, and no others do', () => {
     const all = range(0, MOST);
     for (let turn = 0; turn < 2; turn++) call(all);
-    const [often, seldom] = [range(5_000, 10), range(6_000, 3 * MOST)];
+    const [often, alike, seldom] = [range(5_000, 10), range(5_500, 10), range(6_000, 3 * MOST)];
     for (let turn = 0; turn < 3; turn++) call(often);
     expect(closed).toHaveLength(often.length);
     for (let turn = 0; turn < 3; turn++) {
       expect(call(often)).toBe(often.length);
-      call(all);
+      call([...all, ...alike]);
     }
     const before = closed.length;
     call(seldom);
     expect(closed).toHaveLength(before);
+  });
+
+  test('of those that come at random, hardly any change places', () => {
+    const random = seeded(1);
+    for (let turn = 0; turn < 5; turn++) call(range(0, 1_000));
+    const calls = 20_000;
+    const named = call(Array.from({ length: calls }, () => Math.floor(random() * 1_000)));
+    expect(named / calls).toBeGreaterThan(0.7);
+    expect(closed.length / calls).toBeLessThan(0.08);
   });
 
   test('all give way once they are out of use', () => {
@@ -177,12 +219,12 @@ describe('a statement that does not serve any more', () => {
 });
 
 test('columns are kept by name, and go with it', () => {
-  const all = Array.from({ length: MOST }, (_, id) => text(id));
-  const [name] = all.map(prepare);
+  const { names, next } = fill();
+  const [name] = names;
   expect(prepared.columnsOf(sure(name))).toBeUndefined();
   prepared.keepColumns(sure(name), COLUMNS);
   expect(prepared.columnsOf(sure(name))).toBe(COLUMNS);
-  prepare(text(1_000));
+  prepare(next());
   expect(prepared.columnsOf(sure(name))).toBeUndefined();
 });
 
