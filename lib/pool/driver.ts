@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import type { Password } from '../config/settings.js';
 import type { Tls } from '../config/tls.js';
 import type { Queryable, QueryResult, Row, Statement } from '../query.js';
+import type { Group } from './group.js';
 import type { KnownText, KnownTexts } from './known-texts.js';
 
 /** What a connection is opened with. */
@@ -54,6 +55,8 @@ export interface ConnectionListener {
 /** One physical connection. The pool and the monitor know no more of `pg` than this. */
 export interface DriverConnection extends Queryable {
   readonly processId: number | undefined;
+  /** The same, once it is known that this server answers by itself: no proxy stands in between. */
+  readonly serverProcessId: number | undefined;
   readonly transactionStatus: TransactionStatus;
   /** A statement was sent whose answer has not come. */
   readonly isBusy: boolean;
@@ -71,8 +74,10 @@ export interface DriverConnection extends Queryable {
    * Sends one statement behind those that wait for their answers here, and tells of its answer when the server is
    * ready for the next. One that fails does not harm the others. Not while a `query` is under way, nor the other way
    * round.
+   *
+   * @returns those it is answered together with: none of them is, before the last one is done.
    */
-  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void;
+  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): Group | undefined;
   /**
    * Commits the transaction.
    *

@@ -1,7 +1,14 @@
 import type { Writable } from 'node:stream';
+import { serialize } from 'pg-protocol';
+import { Group } from './group.js';
 
 /** With more shared connections, the answers of several are likely to be read in one turn of the event loop. */
 const FEW = 4;
+
+/** The first of a group waits for the last one; and where one fails, those behind it are sent again. */
+const MOST_TOGETHER = 16;
+
+const SYNC = serialize.sync();
 
 /** Shared connections with answers to come, of the whole process: one event loop reads them all. */
 let shared = 0;
@@ -21,6 +28,7 @@ export class Outbox {
   #statements = 0;
   #lonely = 0;
   #isWaiting = false;
+  #group: Group | undefined;
 
   /** @param stream Asked with each write: TLS puts another one in its place. */
   constructor(stream: () => Writable) {
@@ -37,6 +45,19 @@ export class Outbox {
     if (isShared === this.#isShared) return;
     this.#isShared = isShared;
     shared += isShared ? 1 : -1;
+  }
+
+  /** The group of a statement whose messages are put next, without a Sync. */
+  group(): Group {
+    if (this.#group && this.#group.size >= MOST_TOGETHER) this.endGroup();
+    return (this.#group ??= new Group());
+  }
+
+  /** What is put next is not of the group: it would be passed over, should one of that fail. */
+  endGroup(): void {
+    if (!this.#group) return;
+    this.#group = undefined;
+    this.#messages.push(SYNC);
   }
 
   /** A message, of a statement or ahead of one. */
@@ -71,6 +92,7 @@ export class Outbox {
   };
 
   #write(): void {
+    this.endGroup();
     const stream = this.#stream();
     const messages = this.#messages;
     this.#messages = [];

@@ -11,11 +11,13 @@ import type {
   ServerIdentity,
   TransactionStatus,
 } from './driver.js';
-import { DescribedColumns } from './pg-columns.js';
+import { SkippedError, type Group } from './group.js';
 import type { KnownText, KnownTexts } from './known-texts.js';
 import { Outbox } from './outbox.js';
-import { endsConnection, isOfStaleName, isOfText, losesPrepared } from './pg-faults.js';
+import { DescribedColumns } from './pg-columns.js';
+import { endsConnection, isOfGroup, isOfStaleName, isOfText, losesPrepared } from './pg-faults.js';
 import { StatementQuery, type Line } from './pg-queries.js';
+import { Readiness } from './pg-readiness.js';
 import { TransactionId } from './transaction-id.js';
 import { PreparedStatements, type PreparingConnection } from './prepared-statements.js';
 
@@ -43,12 +45,22 @@ interface Internals {
   pipeline: boolean;
 }
 
+/** How a statement is sent. */
+interface Manner {
+  readonly name?: string | undefined;
+  /** It may be sent again, where the server has not begun with it. */
+  readonly mayRepeat: boolean;
+  /** It may be answered together with others. */
+  readonly isGrouped?: boolean;
+}
+
 /** A client of `pg` as a connection of a pool. */
 export class PgConnection implements DriverConnection {
   readonly #node: string;
   readonly #clock: Clock;
   readonly #texts: KnownTexts | undefined;
   readonly #line: Line;
+  readonly #readiness: Readiness;
   #abandonOpening: ((cause: Error) => void) | undefined;
   #listener: ConnectionListener | undefined;
   #inHotStandby: boolean | undefined;
@@ -60,7 +72,6 @@ export class PgConnection implements DriverConnection {
   /** The server has committed and was kept from waiting for a standby: it says so before it is ready again. */
   #hasNotWaited = false;
   #wasServerAsked = false;
-  readonly #untilReady: (() => void)[] = [];
 
   constructor(
     readonly client: pg.Client,
@@ -70,9 +81,13 @@ export class PgConnection implements DriverConnection {
     this.#node = node;
     this.#clock = clock;
     this.#texts = texts;
+    this.#readiness = new Readiness(client, () => this.isLost);
     const outbox = new Outbox(() => client.connection.stream);
-    // What follows brings the answer with it.
-    const close = (name: string) => outbox.put(serialize.close({ type: 'S', name }));
+    const close = (name: string) => {
+      outbox.endGroup();
+      // What follows brings the answer with it.
+      outbox.put(serialize.close({ type: 'S', name }));
+    };
     const prepared = new PreparedStatements(this.#internals.connection, close);
     this.#line = { outbox, prepared, described: new DescribedColumns() };
     client.on('error', (error) => this.#markLost(error));
@@ -97,21 +112,20 @@ export class PgConnection implements DriverConnection {
       : undefined;
   }
 
+  get serverProcessId(): number | undefined {
+    return this.#line.prepared.hasOneServer ? this.processId : undefined;
+  }
+
   get transactionStatus(): TransactionStatus {
     return this.client.getTransactionStatus() ?? 'I';
   }
 
   get isBusy(): boolean {
-    // Counts what was sent past us too, by one who uses the client of a lease.
-    return this.#inFlight > 0 || this.#isAwaitingReady;
+    return this.#inFlight > 0 || this.#readiness.isAwaited;
   }
 
   get isGathering(): boolean {
     return this.#line.outbox.isFilling;
-  }
-
-  get #isAwaitingReady(): boolean {
-    return 'readyForQuery' in this.client && this.client.readyForQuery === false;
   }
 
   get isLost(): boolean {
@@ -167,7 +181,7 @@ export class PgConnection implements DriverConnection {
     const { name = this.#nameFor(statement) } = statement;
     const isOutside = this.transactionStatus === 'I';
     if (isOutside) this.#transactionId.forget();
-    this.#send(statement, name, statement.name === undefined && isOutside, answered);
+    this.#send(statement, { name, mayRepeat: statement.name === undefined && isOutside }, answered);
   }
 
   /** Without values a text goes by the simple protocol, which takes several statements and prepares none. */
@@ -197,10 +211,10 @@ export class PgConnection implements DriverConnection {
     }
   }
 
-  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
+  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): Group | undefined {
     if (this.#lost) {
       answered(new ConnectionLostError(this.#node, 'not-sent', this.#lost));
-      return;
+      return undefined;
     }
     known.used();
     const isNamed = this.#texts?.isPreparing === true && (known.isRepeated || statement.name !== undefined);
@@ -211,17 +225,18 @@ export class PgConnection implements DriverConnection {
     const over: Answered<R> = (error, result) => {
       // Whoever gets the client next may want a cursor or a stream, which `pg` refuses on one that is pipelined.
       if (this.#inFlight === 0) this.#share(false);
+      if (error instanceof pg.DatabaseError) known.failed();
       answered(error, result);
     };
     // What is read outside a transaction may be asked again.
-    this.#send<R>(sent, name, true, (error, result) => {
+    return this.#send<R>(sent, { name, mayRepeat: true, isGrouped: known.isQuick }, (error, result) => {
       if (!common || this.#lost || !isOfText(error)) {
         over(error, result);
         return;
       }
       // As it was written it may be right, or fail with an error that shows where.
       known.alike?.giveUp();
-      this.#send<R>(statement, undefined, true, over);
+      this.#send<R>(statement, { mayRepeat: true }, over);
     });
   }
 
@@ -235,9 +250,9 @@ export class PgConnection implements DriverConnection {
     this.#transactionId.forgetPrepared();
   }
 
-  /** @param mayRepeat Whether it may be sent again, where the server has not begun with it. */
-  #send<R>(statement: Statement, name: string | undefined, mayRepeat: boolean, answered: Answered<R>): void {
+  #send<R>(statement: Statement, manner: Manner, answered: Answered<R>): Group | undefined {
     const { text, values } = statement;
+    const { name, mayRepeat, isGrouped = false } = manner;
     if (name !== undefined && !this.#wasServerAsked && this.transactionStatus === 'I') this.#askWhichServer();
     this.#inFlight++;
     const isExtended = (values !== undefined && values.length > 0) || name !== undefined;
@@ -245,7 +260,7 @@ export class PgConnection implements DriverConnection {
     // Behind a proxy it could be gone, and take the transaction with it.
     const mayPrepare = this.#texts?.isPreparing === true && this.#line.prepared.hasOneServer;
     const brought = id?.isWantedWith(text, isExtended) === true ? { of: id, mayPrepare } : undefined;
-    const how = { name, id: brought, isAlone: this.#inFlight === 1 };
+    const how = { name, id: brought, isAlone: this.#inFlight === 1, isGrouped };
     const query = new StatementQuery<R>(statement, how, this.#line, (error, result) => {
       if (!error) {
         this.#inFlight--;
@@ -254,46 +269,31 @@ export class PgConnection implements DriverConnection {
         else answered(undefined, result);
         return;
       }
-      const explained = this.#explain(error);
-      this.#afterError(error, () => {
+      if (error instanceof SkippedError) {
         this.#inFlight--;
-        const isStale = this.#isStale(name, statement.text, error);
+        // Without a name: under that, what failed may have been closed, or what was to be prepared was not.
+        this.#send(statement, { mayRepeat }, answered);
+        return;
+      }
+      const explained = this.#explain(error);
+      this.#readiness.afterError(error, () => {
+        this.#inFlight--;
+        const isOfManner = this.#isStale(name, statement.text, error) || (isGrouped && isOfGroup(error));
         // Without a name: behind a proxy the next one could be gone as well.
-        if (isStale && mayRepeat && !this.#lost) this.#send(statement, undefined, false, answered);
+        if (isOfManner && mayRepeat && !this.#lost) this.#send(statement, { mayRepeat: false }, answered);
         else answered(explained);
       });
     });
     this.client.query(query as unknown as pg.Submittable);
+    return query.group;
   }
 
   /** Goes ahead of the first name: is who answers who greeted us, or does a proxy pass us on? */
   #askWhichServer(): void {
     this.#wasServerAsked = true;
-    this.#send<{ id: string }>({ text: PROCESS_ID, types: AS_TEXT }, undefined, false, (_, result) => {
+    this.#send<{ id: string }>({ text: PROCESS_ID, types: AS_TEXT }, { mayRepeat: false }, (_, result) => {
       this.#line.prepared.hasOneServer = result?.rows[0]?.id === String(this.processId);
     });
-  }
-
-  /** Only when the server is ready for what follows can the connection be judged. */
-  #afterError(error: unknown, task: () => void): void {
-    if (error instanceof pg.DatabaseError) this.#whenReady(task);
-    // `pg` tells of what it could not send before it notes that nothing is under way.
-    else queueMicrotask(() => this.#whenReady(task));
-  }
-
-  #whenReady(task: () => void): void {
-    if (this.#lost || !this.#isAwaitingReady) {
-      task();
-      return;
-    }
-    // One listener for all: values that can't be sent may be many at a time.
-    if (this.#untilReady.push(task) > 1) return;
-    const { connection } = this.client;
-    const over = () => {
-      connection.off('readyForQuery', over).off('end', over);
-      for (const due of this.#untilReady.splice(0)) due();
-    };
-    connection.on('readyForQuery', over).on('end', over);
   }
 
   /** Whether it failed since what is prepared does not serve any more; if so it will be prepared anew. */

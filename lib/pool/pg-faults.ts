@@ -32,6 +32,14 @@ export function isOfText(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /^(42|22)/.test(error.code ?? '');
 }
 
+/**
+ * `deadlock_detected` (manual, section 13.3.4): a read by itself waits with no lock that another could wait for; in a
+ * group, with those of the reads ahead of it.
+ */
+export function isOfGroup(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '40P01';
+}
+
 /** `invalid_sql_statement_name` and `duplicate_prepared_statement`. */
 const [UNKNOWN_PREPARED, KNOWN_PREPARED] = ['26000', '42P05'];
 /**

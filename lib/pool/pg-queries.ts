@@ -1,48 +1,12 @@
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import type { QueryResult, Statement } from '../query.js';
+import type { Group, Told } from './group.js';
 import type { Columns, DescribedColumns } from './pg-columns.js';
+import { Query, Result, utils } from './pg-internals.js';
 import type { Outbox } from './outbox.js';
 import type { PreparedStatements } from './prepared-statements.js';
 import type { TransactionId } from './transaction-id.js';
-
-/** What `pg` keeps of a result while its rows come in. */
-interface OpenResult {
-  fields: pg.FieldDef[];
-  _parsers: unknown[];
-  _prebuiltEmptyResultObject: object;
-  _types: NonNullable<Statement['types']>;
-  addRow(row: unknown): void;
-  parseRow(values: readonly unknown[]): unknown;
-}
-
-/** The part of `pg.Query` that its types leave out. */
-interface OpenQuery {
-  name?: string;
-  readonly text: string;
-  readonly values?: unknown[];
-  queryMode?: string;
-  _rowMode: Statement['rowMode'];
-  _result: OpenResult;
-  _results: OpenResult;
-  _canceledDueToError: unknown;
-  _checkForMultirow(): void;
-  handleRowDescription(message: { readonly fields: pg.FieldDef[] }): void;
-  handleCommandComplete(message: object, connection: object): void;
-  requiresPreparation(): boolean;
-}
-
-interface Library {
-  readonly utils: { readonly prepareValue: (value: unknown) => unknown };
-  readonly Query: new (
-    text: string,
-    values: readonly unknown[] | undefined,
-    callback: (error: unknown, result: never) => void,
-  ) => OpenQuery;
-  readonly Result: new (rowMode: Statement['rowMode'], types: Statement['types']) => OpenResult;
-}
-
-const { utils, Query, Result } = pg as unknown as Library;
 
 const EXECUTE = serialize.execute();
 const DESCRIBE_AND_EXECUTE = Buffer.concat([serialize.describe({ type: 'P' }), EXECUTE]);
@@ -65,6 +29,18 @@ interface Companion {
   readonly mayPrepare: boolean;
 }
 
+/** How a statement is sent. */
+interface Manner {
+  /** Under which it is prepared, if it is. */
+  readonly name: string | undefined;
+  /** Of the transaction, where the statement is to bring it along. */
+  readonly id: Companion | undefined;
+  /** Whether nothing else is under way on the connection. */
+  readonly isAlone: boolean;
+  /** Whether it may be answered together with others. */
+  readonly isGrouped: boolean;
+}
+
 type Callback<R> = (error: unknown, result: QueryResult<R>) => void;
 
 /**
@@ -77,16 +53,15 @@ export class StatementQuery<R> extends Query {
   readonly #line: Line;
   readonly #id: Companion | undefined;
   readonly #isAlone: boolean;
+  readonly #isGrouped: boolean;
+  #group: Group | undefined;
+  #place = 0;
   #isComplete = false;
+  #isOver = false;
 
-  /**
-   * @param name Under which it is prepared, if it is.
-   * @param id Of the transaction, where the statement is to bring it along.
-   * @param isAlone Whether nothing else is under way on the connection.
-   */
   constructor(
     { text, values, rowMode, types, queryMode }: Statement,
-    { name, id, isAlone }: { name: string | undefined; id: Companion | undefined; isAlone: boolean },
+    { name, id, isAlone, isGrouped }: Manner,
     line: Line,
     callback: Callback<R>,
   ) {
@@ -101,12 +76,19 @@ export class StatementQuery<R> extends Query {
     this.#line = line;
     this.#id = id;
     this.#isAlone = isAlone;
+    this.#isGrouped = isGrouped;
+  }
+
+  /** Those it was sent with, once it is, where one Sync is for all of them. */
+  get group(): Group | undefined {
+    return this.#group;
   }
 
   /** Called by `pg` when it is its turn to be sent. What it returns is why it can't be. */
   submit(): unknown {
     const { outbox, prepared } = this.#line;
     if (!this.requiresPreparation()) {
+      outbox.endGroup();
       outbox.put(serialize.query(this.text));
       outbox.send(this.#isAlone);
       return null;
@@ -120,25 +102,35 @@ export class StatementQuery<R> extends Query {
       );
     const isPrepared = before !== undefined;
     const columns = isPrepared ? prepared.columnsOf(name) : undefined;
+    let parse: Buffer | undefined;
+    let bind: Buffer;
     try {
       if (columns) this.#expect(columns);
-      const bind = serialize.bind({
-        statement: name,
-        values,
-        valueMapper: utils.prepareValue,
-      });
-      if (!isPrepared) outbox.put(serialize.parse({ name, text: this.text }));
-      outbox.put(bind);
+      if (!isPrepared) parse = serialize.parse({ name, text: this.text });
+      bind = serialize.bind({ statement: name, values, valueMapper: utils.prepareValue });
     } catch (error) {
       return error;
     }
     if (!isPrepared && name !== '') prepared.sent(name, this.text);
-    if (this.#id) {
-      outbox.put(columns ? EXECUTE : DESCRIBE_AND_EXECUTE);
-      outbox.put(this.#id.of.question(this.#id.mayPrepare));
-    } else outbox.put(columns ? LAST : LAST_WITH_COLUMNS);
+    this.#put(parse, bind, columns !== undefined);
     outbox.send(this.#isAlone);
     return null;
+  }
+
+  /** @param isDescribed Its columns are known. */
+  #put(parse: Buffer | undefined, bind: Buffer, isDescribed: boolean): void {
+    const { outbox } = this.#line;
+    if (this.#isGrouped) {
+      this.#group = outbox.group();
+      this.#place = this.#group.join();
+    } else outbox.endGroup();
+    if (parse) outbox.put(parse);
+    outbox.put(bind);
+    if (this.#group) outbox.put(isDescribed ? EXECUTE : DESCRIBE_AND_EXECUTE);
+    else if (this.#id) {
+      outbox.put(isDescribed ? EXECUTE : DESCRIBE_AND_EXECUTE);
+      outbox.put(this.#id.of.question(this.#id.mayPrepare));
+    } else outbox.put(isDescribed ? LAST : LAST_WITH_COLUMNS);
   }
 
   override handleRowDescription(message: { readonly fields: pg.FieldDef[] }): void {
@@ -175,10 +167,27 @@ export class StatementQuery<R> extends Query {
   }
 
   /** A second time it is that of the question for the id. */
-  override handleCommandComplete(message: object, connection: object): void {
+  override handleCommandComplete(message: object, connection: Told): void {
     if (this.#isComplete && this.#id) return;
     this.#isComplete = true;
     super.handleCommandComplete(message, connection);
+    this.#group?.answered(this.#place, connection);
+  }
+
+  override handleEmptyQuery(connection: Told): void {
+    super.handleEmptyQuery(connection);
+    this.#group?.answered(this.#place, connection);
+  }
+
+  override handleReadyForQuery(connection: Told): void {
+    this.#isOver = true;
+    super.handleReadyForQuery(connection);
+  }
+
+  override handleError(error: unknown, connection: Told): void {
+    // What comes later is of a caller's own parser: the server has answered it, and those behind it.
+    if (!this.#isOver && error instanceof pg.DatabaseError) this.#group?.failed(this.#place, connection);
+    super.handleError(error, connection);
   }
 
   /** Without the events that nobody hears. */

@@ -1,6 +1,7 @@
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Answered, DriverConnection } from './driver.js';
 import { changeOfSettings } from './client-settings.js';
+import type { Group } from './group.js';
 import type { KnownText } from './known-texts.js';
 
 /** Commands that leave something behind in the session (manual, section 54.2.5 and the reference pages). */
@@ -36,6 +37,7 @@ export class PooledConnection {
   aliveAt: number;
   /** Session state may have been left behind: reset before the next user gets it. */
   isTainted = false;
+  #isToGo = false;
   /** Of the client that used it last; undefined when that is not known. */
   #settings: string | undefined = '';
 
@@ -90,6 +92,11 @@ export class PooledConnection {
     if (this.hasSettings) void this.#changeSettings('').catch(() => {});
   }
 
+  /** It is replaced when it comes back. */
+  mustGo(): void {
+    this.#isToGo = true;
+  }
+
   /** It will be reset before its next user gets it. */
   willBeReset(): void {
     this.isTainted = false;
@@ -116,8 +123,8 @@ export class PooledConnection {
   }
 
   /** As `query`, but many at a time. */
-  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
-    this.driver.pipeline<R>(statement, known, (error, result) => {
+  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): Group | undefined {
+    return this.driver.pipeline<R>(statement, known, (error, result) => {
       if (result && leavesTraces(result)) this.isTainted = true;
       answered(error, result);
     });
@@ -131,6 +138,7 @@ export class PooledConnection {
   get unfitBecause(): CloseReason | undefined {
     if (this.driver.isLost) return 'lost';
     if (this.driver.isBusy) return 'busy';
+    if (this.#isToGo) return 'retired';
     return this.driver.transactionStatus === 'I' ? undefined : 'open-transaction';
   }
 }

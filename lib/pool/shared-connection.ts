@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Answered } from './driver.js';
+import type { Group } from './group.js';
 import type { KnownText } from './known-texts.js';
 import type { Pace } from './pace.js';
 import type { PooledConnection } from './pooled-connection.js';
@@ -16,6 +17,8 @@ export class HeldUpError extends Error {
 interface Call {
   readonly known: KnownText;
   readonly sentAt: number;
+  /** Those it is answered together with. */
+  group: Group | undefined;
   /** Undefined once it runs elsewhere: its answer is of no use any more. */
   answered: Answered | undefined;
 }
@@ -47,9 +50,11 @@ export class SharedConnection {
 
   /** @param answered Told with a `HeldUpError` where the call has to run elsewhere. */
   run<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
-    const call: Call = { known, sentAt: this.#clock.now(), answered };
+    const call: Call = { known, sentAt: this.#clock.now(), group: undefined, answered };
     this.#calls.push(call);
-    this.pooled.pipeline<R>(statement, known, (error, result) => this.#over(call, error, result));
+    call.group = this.pooled.pipeline<R>(statement, known, (error, result) =>
+      this.#over(call, error, result),
+    );
   }
 
   #over(call: Call, error: unknown, result: QueryResult | undefined): void {
@@ -66,9 +71,14 @@ export class SharedConnection {
     }
   }
 
-  #measure({ known, sentAt }: Call, now: number): void {
-    const waitedBehindAnother = sentAt < this.#answeredAt;
-    known.took(waitedBehindAnother ? now - this.#answeredAt : this.#pace.ofFirst(now - sentAt));
+  #measure({ known, sentAt, group }: Call, now: number): void {
+    let tookMs = group?.shareMs;
+    if (tookMs === undefined) {
+      const waitedBehindAnother = sentAt < this.#answeredAt;
+      tookMs = waitedBehindAnother ? now - this.#answeredAt : this.#pace.ofFirst(now - sentAt);
+      if (group) tookMs = group.shareMs = tookMs / group.size;
+    }
+    known.took(tookMs);
   }
 
   /**
@@ -82,14 +92,26 @@ export class SharedConnection {
     return oldest ? this.#ticks++ : 0;
   }
 
-  /** Sends those that wait behind the oldest call elsewhere; that one goes on. */
-  sendOthersElsewhere(node: string): void {
-    const [oldest, ...others] = this.#calls;
-    oldest?.known.heldUpOthers();
-    for (const call of others) {
+  /**
+   * Sends those that wait behind the oldest call elsewhere; that one goes on. Where it is answered together with others,
+   * each of them may be the one that takes long: all are sent elsewhere.
+   *
+   * @returns whether it is by this that nobody waits any more for what goes on.
+   */
+  sendOthersElsewhere(node: string): boolean {
+    const calls = this.#calls.slice();
+    const [oldest, next] = calls;
+    if (!oldest) return false;
+    const { group } = oldest;
+    const isOneOfMany = group !== undefined && next?.group === group;
+    const goesOnForNobody = isOneOfMany && oldest.answered !== undefined;
+    for (const call of calls) {
+      if (call === oldest || (isOneOfMany && call.group === group)) call.known.heldUpOthers();
+      if (call === oldest && !isOneOfMany) continue;
       const { answered } = call;
       call.answered = undefined;
       answered?.(new HeldUpError(node));
     }
+    return goesOnForNobody;
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../clock.js';
+import { cancel, type CancelHost } from './cancel.js';
 import type { KnownText } from './known-texts.js';
 import { Pace } from './pace.js';
 import type { PooledConnection } from './pooled-connection.js';
@@ -18,12 +19,11 @@ const PATIENCE_TICKS = 3;
 const GUARD_MS = 2_000;
 
 /** What the lane needs of its pool. */
-export interface LaneHost {
+export interface LaneHost extends CancelHost {
   /** Callers who wait for a connection to themselves. */
   readonly pending: number;
   /** One that is as its session began. */
   takeIdlePlain(): PooledConnection | undefined;
-  release(connection: PooledConnection): void;
   /** Opens one more, where there is room; nobody waits for it. */
   openAnother(): void;
   /** It is to be replaced. */
@@ -179,7 +179,7 @@ export class SharedLane {
       const ticks = connection.tick();
       const isHeldUp = ticks >= patience;
       if (isHeldUp || this.#host.isDue(connection.pooled)) this.#leave(connection);
-      if (isHeldUp) connection.sendOthersElsewhere(node);
+      if (isHeldUp && connection.sendOthersElsewhere(node)) cancel(connection.pooled, this.#host);
       if (ticks * TICK_MS >= limitMs)
         connection.pooled.driver.destroy(new Error(`no answer ${GUARD_MS} ms after statement_timeout`));
     }

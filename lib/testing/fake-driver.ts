@@ -11,6 +11,8 @@ import type {
   ServerIdentity,
   TransactionStatus,
 } from '../pool/driver.js';
+// oxlint-disable-next-line no-restricted-imports
+import type { Group } from '../pool/group.js';
 import { toStatement, type QueryField, type QueryResult, type Row, type Statement } from '../query.js';
 
 /** What a statement gets: rows, an error of the server, or a promise of either. */
@@ -51,6 +53,8 @@ export class FakeDriver implements Driver {
   identity: (options: ConnectOptions) => ServerIdentity | undefined = () => undefined;
   /** The id that is noted of a transaction before its COMMIT. */
   xid: string | undefined;
+  /** Those that a shared call is answered together with. */
+  group: Group | undefined;
   #next: 'accept' | 'hold' | Error = 'accept';
 
   /** From now on connections open at once. */
@@ -127,6 +131,7 @@ export class FakeDriver implements Driver {
 /** A connection of a `FakeDriver`. `BEGIN`, `COMMIT` and `ROLLBACK` change its transaction status. */
 export class FakeConnection implements DriverConnection {
   readonly processId: number;
+  readonly serverProcessId: number;
   readonly client: unknown = this;
   readonly isGathering = false;
   /** What ran on it, `DISCARD ALL` of a reset included. */
@@ -149,7 +154,7 @@ export class FakeConnection implements DriverConnection {
     inHotStandby: boolean | undefined,
   ) {
     this.#driver = driver;
-    this.processId = id;
+    this.processId = this.serverProcessId = id;
     this.#inHotStandby = inHotStandby;
     this.identity = options.identify === true ? driver.identity(options) : undefined;
   }
@@ -207,7 +212,7 @@ export class FakeConnection implements DriverConnection {
     );
   }
 
-  pipeline<R = Row>(statement: Statement, _known: unknown, answered: Answered<R>): void {
+  pipeline<R = Row>(statement: Statement, _known: unknown, answered: Answered<R>): Group | undefined {
     const running = this.query<R>(statement);
     // Answers come in the order of the questions, whenever they are ready.
     this.#answers = this.#answers.then(async () => {
@@ -215,6 +220,9 @@ export class FakeConnection implements DriverConnection {
       if (outcome.status === 'fulfilled') answered(undefined, outcome.value);
       else answered(outcome.reason);
     });
+    const { group } = this.#driver;
+    group?.join();
+    return group;
   }
 
   async commit(noted: (xid: string) => void): Promise<QueryResult> {

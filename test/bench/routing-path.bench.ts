@@ -14,6 +14,7 @@ class Instant implements DriverConnection {
   readonly isLost = false;
   readonly isGathering = false;
   readonly identity = { startedAt: 'then', searchPath: '[]' };
+  readonly serverProcessId = undefined;
   readonly client = undefined;
   readonly #options: ConnectOptions;
 
@@ -30,7 +31,7 @@ class Instant implements DriverConnection {
     void this.query(statement).then((result) => answered(undefined, result as QueryResult<R>));
   }
 
-  pipeline<R>(statement: Statement, _known: unknown, answered: Answered<R>): void {
+  pipeline<R>(statement: Statement, _known: unknown, answered: Answered<R>): undefined {
     void this.query(statement).then((result) => answered(undefined, result as QueryResult<R>));
   }
 

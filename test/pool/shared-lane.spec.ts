@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { PoolSettings } from '../../lib/config/settings.js';
 import { ConnectionLostError } from '../../lib/errors.js';
+import { Group } from '../../lib/pool/group.js';
 import { KnownText } from '../../lib/pool/known-texts.js';
 import { HeldUpError, type SharedConnection } from '../../lib/pool/shared-connection.js';
 import type { FakeAnswer, FakeConnection } from '../../lib/testing/fake-driver.js';
@@ -78,6 +79,16 @@ class Lane {
 
   askMany(count: number): Asked[] {
     return Array.from({ length: count }, () => this.ask());
+  }
+
+  /** So many that are answered together. */
+  askTogether(count: number): Asked[] {
+    this.under.driver.group = new Group();
+    try {
+      return this.askMany(count);
+    } finally {
+      this.under.driver.group = undefined;
+    }
   }
 
   async answer(asked: Asked | readonly Asked[], answer?: FakeAnswer): Promise<void> {
@@ -340,6 +351,77 @@ describe('calls behind one that takes long', () => {
     await lane.answer([oldest, behind]);
     expect([isAnswered(oldest), pool.history.closed.get('retired')]).toEqual([true, 1]);
   });
+});
+
+describe('calls that are answered together with one that takes long', () => {
+  const CANCEL = 'SELECT pg_catalog.pg_cancel_backend($1)';
+
+  test('are all sent elsewhere, any of them may be that one, and what goes on for nobody is cancelled', async () => {
+    const lane = await Lane.of(2, { maxConnections: 2 });
+    const { clock, pool, driver } = lane.under;
+    const together = lane.askTogether(3);
+    const [behind] = lane.askMany(1) as [Asked];
+    const { connection } = sure(together[0]);
+    await clock.advance(PATIENCE - 1);
+    expect(all([...together, behind], isWaiting)).toBe(true);
+    await clock.advance(1);
+    expect(all([...together, behind], isHeldUp)).toBe(true);
+    expect(together.map(({ known }) => known.isSlow)).toEqual([true, true, true]);
+    expect(behind.known.isSlow).toBe(false);
+    const other = sure(driver.connections.find(({ id }) => id !== connection.id));
+    expect(driver.trace.filter((line) => line.endsWith(CANCEL))).toEqual([`#${other.id} ${CANCEL}`]);
+    await clock.advance(10 * TICK);
+    expect(driver.trace.filter((line) => line.endsWith(CANCEL))).toHaveLength(1);
+    // The word may come late: nobody else gets that connection.
+    await lane.answer([...together, behind]);
+    expect([all([...together, behind], isHeldUp), connection.isOpen, other.isOpen]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    expect(pool.history.closed).toEqual(new Map([['retired', 1]]));
+  });
+
+  test('are not cancelled where they are over before there is a connection to ask on', async () => {
+    const lane = await Lane.of(2, { maxConnections: 2 });
+    const { clock, pool, driver } = lane.under;
+    const together = lane.askTogether(2);
+    const taken = await pool.acquire();
+    await clock.advance(PATIENCE);
+    expect(all(together, isHeldUp)).toBe(true);
+    await lane.answer(together);
+    pool.release(taken);
+    await lane.under.settle();
+    expect(driver.trace.filter((line) => line.endsWith(CANCEL))).toEqual([]);
+    expect(pool.counts).toMatchObject({ active: 0, pending: 0 });
+  });
+
+  test('but for the last of them, which can only be that one: it goes on', async () => {
+    const lane = await Lane.of(2, { maxConnections: 2 });
+    const { clock, driver } = lane.under;
+    const together = lane.askTogether(3);
+    const [behind] = lane.askMany(1) as [Asked];
+    const last = sure(together[2]);
+    await lane.answer(together.slice(0, 2));
+    await clock.advance(PATIENCE);
+    expect([isHeldUp(behind), isWaiting(last), last.known.isSlow]).toEqual([true, true, true]);
+    await clock.advance(10 * TICK);
+    await lane.answer(last);
+    expect([isAnswered(last), last.connection.isOpen]).toEqual([true, true]);
+    expect(driver.trace.filter((line) => line.endsWith(CANCEL))).toEqual([]);
+  });
+});
+
+test('what calls took that are answered together counts for each by its share', async () => {
+  const lane = await Lane.of(1, { maxConnections: 2 });
+  const { clock } = lane.under;
+  await lane.answer(lane.ask());
+  const took = vi.spyOn(KnownText.prototype, 'took');
+  const together = lane.askTogether(4);
+  await clock.advance(8);
+  await lane.answer(together);
+  expect(took.mock.calls).toEqual([[2], [2], [2], [2]]);
+  took.mockRestore();
 });
 
 describe('the way to the server', () => {
