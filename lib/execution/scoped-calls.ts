@@ -90,6 +90,7 @@ export class ScopedCalls {
     const demand = demands.ofStatement(scope, this.#sessionOf(scope), statement, found);
     const mayShare = found.kind === 'read' && found.isQuery === true && statement.settings === undefined;
     const known = mayShare ? texts.of(statement.text, found.family) : undefined;
+    if (known) known.needsOwnTransaction = found.kind === 'read' && found.setsLocally === true;
     const running = dispatcher.query<R>(demand, statement, known);
     return found.changesCatalog ? tellEnd(classes, found, running) : running;
   }

@@ -8,9 +8,11 @@ export interface CancelHost {
 }
 
 /** By then it may be over by itself. */
-const PATIENCE_MS = 1_000;
+const PATIENCE_MS = 10_000;
 
-const TEXT = 'SELECT pg_catalog.pg_cancel_backend($1)';
+/** The name may lead to another server now, on which that process is somebody else's. */
+const TEXT = `SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity
+  WHERE pid = $1 AND client_port = $2`;
 
 /**
  * Has the server stop what runs on a connection for nobody: it may keep locks from others (`pg_cancel_backend`: manual,
@@ -18,14 +20,14 @@ const TEXT = 'SELECT pg_catalog.pg_cancel_backend($1)';
  */
 export function cancel(connection: PooledConnection, host: CancelHost): void {
   const { driver } = connection;
-  const { serverProcessId } = driver;
-  if (serverProcessId === undefined) return;
+  const { backend } = driver;
+  if (!backend) return;
   // It may come too late for this one: not for a statement of whoever would have the connection next.
   connection.mustGo();
   host.wait(PATIENCE_MS, (_error, other) => {
     if (!other) return;
     if (driver.isBusy && !driver.isLost)
-      other.ask({ text: TEXT, values: [serverProcessId] }, () => host.release(other));
+      other.ask({ text: TEXT, values: [backend.processId, backend.clientPort] }, () => host.release(other));
     else host.release(other);
   });
 }

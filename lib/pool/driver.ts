@@ -31,6 +31,16 @@ export interface ConnectOptions {
 /** Told once: of an error, or of a result. */
 export type Answered<R = Row> = (error: unknown, result?: QueryResult<R>) => void;
 
+/** Whether it is to be sent. */
+export type Again = () => boolean;
+
+/** As `pg_stat_activity` knows a connection (manual, section 27.2.3). */
+export interface Backend {
+  readonly processId: number;
+  /** -1: a Unix socket. */
+  readonly clientPort: number;
+}
+
 /** What server a connection has come to, and as what. */
 export interface ServerIdentity {
   /** When its process began, as the probes tell it: an address may lead to several servers. */
@@ -55,8 +65,8 @@ export interface ConnectionListener {
 /** One physical connection. The pool and the monitor know no more of `pg` than this. */
 export interface DriverConnection extends Queryable {
   readonly processId: number | undefined;
-  /** The same, once it is known that this server answers by itself: no proxy stands in between. */
-  readonly serverProcessId: number | undefined;
+  /** Once it is known that the server answers by itself, with no proxy in between. */
+  readonly backend: Backend | undefined;
   readonly transactionStatus: TransactionStatus;
   /** A statement was sent whose answer has not come. */
   readonly isBusy: boolean;
@@ -75,9 +85,15 @@ export interface DriverConnection extends Queryable {
    * ready for the next. One that fails does not harm the others. Not while a `query` is under way, nor the other way
    * round.
    *
+   * @param again Asked before it is sent once more, alone and behind all others: whether anybody waits for it.
    * @returns those it is answered together with: none of them is, before the last one is done.
    */
-  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): Group | undefined;
+  pipeline<R = Row>(
+    statement: Statement,
+    known: KnownText,
+    answered: Answered<R>,
+    again?: Again,
+  ): Group | undefined;
   /**
    * Commits the transaction.
    *

@@ -19,9 +19,10 @@ export class SkippedError extends Error {
  * on with the next statement only when it is told that the server is ready; within a group, the group tells it.
  */
 export class Group {
-  /** What each of them took for itself, once the first is answered: they share what all took. */
-  shareMs: number | undefined;
+  /** What each of them took has been told by what all took. */
+  isMeasured = false;
   #size = 0;
+  #hasFailed = false;
 
   get size(): number {
     return this.#size;
@@ -40,7 +41,8 @@ export class Group {
   /** The server passes over those behind it, and is ready behind the Sync: they fail with a `SkippedError`. */
   failed(place: number, connection: Told): void {
     const behind = this.#size - 1 - place;
-    if (behind === 0) return;
+    if (behind === 0 || this.#hasFailed) return;
+    this.#hasFailed = true;
     connection.once('readyForQuery', () => {
       for (let i = 0; i < behind; i++) {
         connection.emit('errorMessage', new SkippedError());

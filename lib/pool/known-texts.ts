@@ -43,6 +43,8 @@ export class KnownText {
 
   /** Of which this is remembered, by their common text. */
   alike: AlikeTexts | undefined;
+  /** What it sets would reach those that come behind it. */
+  needsOwnTransaction = false;
 
   constructor(
     readonly text: string,
@@ -59,6 +61,16 @@ export class KnownText {
   /** It has come before, and was over so soon that some may well go behind each other. */
   get isQuick(): boolean {
     return this.#uses > 1 && this.#quickness >= QUICKNESS.enough && this.#averageMs < QUICK_AGAIN_MS;
+  }
+
+  /** It may be answered together with others, in one transaction. */
+  get isSociable(): boolean {
+    return this.isQuick && !this.needsOwnTransaction;
+  }
+
+  /** So many uses are no accident. */
+  get isFrequent(): boolean {
+    return this.#uses > 2;
   }
 
   /** It pays to prepare it. */

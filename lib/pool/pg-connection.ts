@@ -4,7 +4,9 @@ import type { Clock } from '../clock.js';
 import { ConnectionLostError, leadToCaller, NotReplicatedError, toError } from '../errors.js';
 import { toStatement, type QueryResult, type Row, type Statement } from '../query.js';
 import type {
+  Again,
   Answered,
+  Backend,
   ConnectionListener,
   ConnectOptions,
   DriverConnection,
@@ -12,14 +14,16 @@ import type {
   TransactionStatus,
 } from './driver.js';
 import { SkippedError, type Group } from './group.js';
+import { inCommon } from './in-common.js';
 import type { KnownText, KnownTexts } from './known-texts.js';
 import { Outbox } from './outbox.js';
 import { DescribedColumns } from './pg-columns.js';
+import type { OpenClient } from './pg-internals.js';
 import { endsConnection, isOfGroup, isOfStaleName, isOfText, losesPrepared } from './pg-faults.js';
 import { StatementQuery, type Line } from './pg-queries.js';
 import { Readiness } from './pg-readiness.js';
 import { TransactionId } from './transaction-id.js';
-import { PreparedStatements, type PreparingConnection } from './prepared-statements.js';
+import { dropsPrepared, PreparedStatements } from './prepared-statements.js';
 
 const GOODBYE_MS = 1_000;
 
@@ -35,16 +39,6 @@ const PROCESS_ID = 'SELECT pg_backend_pid() AS id';
 /** As the server names it, whatever type parsers the caller has set. */
 const AS_TEXT = { getTypeParser: () => (value: unknown) => value };
 
-/** DISCARD ALL drops the prepared statements too; `pg` would go on believing in them. */
-const DROPS_PREPARED = /^(DEALLOCATE|DISCARD)$/;
-
-/** What of `pg` its types leave out. */
-interface Internals {
-  readonly connection: PreparingConnection;
-  /** Looked at with each statement, so a connection that is quiet can be switched. */
-  pipeline: boolean;
-}
-
 /** How a statement is sent. */
 interface Manner {
   readonly name?: string | undefined;
@@ -52,6 +46,8 @@ interface Manner {
   readonly mayRepeat: boolean;
   /** It may be answered together with others. */
   readonly isGrouped?: boolean;
+  /** Asked before it is sent again: whether anybody still waits for it. */
+  readonly again?: Again | undefined;
 }
 
 /** A client of `pg` as a connection of a pool. */
@@ -102,18 +98,19 @@ export class PgConnection implements DriverConnection {
     });
   }
 
-  get #internals(): Internals {
-    return this.client as unknown as Internals;
+  get #internals(): OpenClient {
+    return this.client as unknown as OpenClient;
   }
 
   get processId(): number | undefined {
-    return 'processID' in this.client && typeof this.client.processID === 'number'
-      ? this.client.processID
-      : undefined;
+    return this.#internals.processID ?? undefined;
   }
 
-  get serverProcessId(): number | undefined {
-    return this.#line.prepared.hasOneServer ? this.processId : undefined;
+  get backend(): Backend | undefined {
+    const { processId } = this;
+    if (processId === undefined || !this.#line.prepared.hasOneServer) return undefined;
+    const { stream } = this.client.connection;
+    return { processId, clientPort: 'localPort' in stream ? Number(stream.localPort ?? -1) : -1 };
   }
 
   get transactionStatus(): TransactionStatus {
@@ -211,7 +208,12 @@ export class PgConnection implements DriverConnection {
     }
   }
 
-  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): Group | undefined {
+  pipeline<R = Row>(
+    statement: Statement,
+    known: KnownText,
+    answered: Answered<R>,
+    again?: Again,
+  ): Group | undefined {
     if (this.#lost) {
       answered(new ConnectionLostError(this.#node, 'not-sent', this.#lost));
       return undefined;
@@ -229,14 +231,15 @@ export class PgConnection implements DriverConnection {
       answered(error, result);
     };
     // What is read outside a transaction may be asked again.
-    return this.#send<R>(sent, { name, mayRepeat: true, isGrouped: known.isQuick }, (error, result) => {
-      if (!common || this.#lost || !isOfText(error)) {
+    const manner = { name, mayRepeat: true, isGrouped: known.isSociable, again };
+    return this.#send<R>(sent, manner, (error, result) => {
+      if (!common || this.#lost || !isOfText(error) || again?.() === false) {
         over(error, result);
         return;
       }
       // As it was written it may be right, or fail with an error that shows where.
       known.alike?.giveUp();
-      this.#send<R>(statement, { mayRepeat: true }, over);
+      this.#send<R>(statement, { mayRepeat: true, again }, over);
     });
   }
 
@@ -252,7 +255,7 @@ export class PgConnection implements DriverConnection {
 
   #send<R>(statement: Statement, manner: Manner, answered: Answered<R>): Group | undefined {
     const { text, values } = statement;
-    const { name, mayRepeat, isGrouped = false } = manner;
+    const { name, mayRepeat, isGrouped = false, again } = manner;
     if (name !== undefined && !this.#wasServerAsked && this.transactionStatus === 'I') this.#askWhichServer();
     this.#inFlight++;
     const isExtended = (values !== undefined && values.length > 0) || name !== undefined;
@@ -272,7 +275,8 @@ export class PgConnection implements DriverConnection {
       if (error instanceof SkippedError) {
         this.#inFlight--;
         // Without a name: under that, what failed may have been closed, or what was to be prepared was not.
-        this.#send(statement, { mayRepeat }, answered);
+        if (again?.() === false) answered(error);
+        else this.#send(statement, { mayRepeat, again }, answered);
         return;
       }
       const explained = this.#explain(error);
@@ -280,7 +284,8 @@ export class PgConnection implements DriverConnection {
         this.#inFlight--;
         const isOfManner = this.#isStale(name, statement.text, error) || (isGrouped && isOfGroup(error));
         // Without a name: behind a proxy the next one could be gone as well.
-        if (isOfManner && mayRepeat && !this.#lost) this.#send(statement, { mayRepeat: false }, answered);
+        if (isOfManner && mayRepeat && !this.#lost && again?.() !== false)
+          this.#send(statement, { mayRepeat: false, again }, answered);
         else answered(explained);
       });
     });
@@ -349,18 +354,4 @@ export class PgConnection implements DriverConnection {
       ? new NotReplicatedError(this.#node, this.#lost)
       : new ConnectionLostError(this.#node, 'unknown', this.#lost);
   }
-}
-
-/** As the common text of those that are alike, with its number as a value. */
-function inCommon(statement: Statement, { text, alike }: KnownText): Statement | undefined {
-  const isWhole = statement.name === undefined && (statement.values?.length ?? 0) === 0;
-  if (!alike || !isWhole) return undefined;
-  const number = alike.numberIn(statement.text);
-  return number === undefined ? undefined : { ...statement, text, values: [number] };
-}
-
-/** Of several statements in one text there are several results. */
-function dropsPrepared(result: QueryResult | readonly QueryResult[]): boolean {
-  if (!('command' in result)) return result.some(dropsPrepared);
-  return DROPS_PREPARED.test(result.command);
 }

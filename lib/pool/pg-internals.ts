@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Statement } from '../query.js';
 import type { Told } from './group.js';
+import type { PreparingConnection } from './prepared-statements.js';
 
 /** What `pg` keeps of a result while its rows come in. */
 export interface OpenResult {
@@ -29,6 +30,15 @@ export interface OpenQuery {
   handleReadyForQuery(connection: Told): void;
   handleError(error: unknown, connection: Told): void;
   requiresPreparation(): boolean;
+}
+
+/** The part of `pg.Client` that its types leave out. */
+export interface OpenClient {
+  readonly connection: PreparingConnection;
+  /** Of the server; `null` before it has greeted us. */
+  readonly processID: number | null;
+  /** Looked at with each statement, so a connection that is quiet can be switched. */
+  pipeline: boolean;
 }
 
 interface Library {

@@ -1,5 +1,5 @@
 import type { QueryResult, Row, Statement } from '../query.js';
-import type { Answered, DriverConnection } from './driver.js';
+import type { Again, Answered, DriverConnection } from './driver.js';
 import { changeOfSettings } from './client-settings.js';
 import type { Group } from './group.js';
 import type { KnownText } from './known-texts.js';
@@ -123,11 +123,17 @@ export class PooledConnection {
   }
 
   /** As `query`, but many at a time. */
-  pipeline<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): Group | undefined {
-    return this.driver.pipeline<R>(statement, known, (error, result) => {
+  pipeline<R = Row>(
+    statement: Statement,
+    known: KnownText,
+    answered: Answered<R>,
+    again: Again,
+  ): Group | undefined {
+    const told: Answered<R> = (error, result) => {
       if (result && leavesTraces(result)) this.isTainted = true;
       answered(error, result);
-    });
+    };
+    return this.driver.pipeline<R>(statement, known, told, again);
   }
 
   get isIdleInTransaction(): boolean {

@@ -1,3 +1,4 @@
+import type { QueryResult } from '../query.js';
 import type { Columns } from './pg-columns.js';
 import type { KnownText } from './known-texts.js';
 import { remove } from './remove.js';
@@ -7,6 +8,9 @@ const MOST = 768;
 
 /** A text takes another one's place if it comes so many times as often: those that come alike would change places all the time. */
 const CLEARLY = 2;
+
+/** DISCARD ALL drops the prepared statements too; `pg` would go on believing in them. */
+const DROPS_PREPARED = /^(DEALLOCATE|DISCARD)$/;
 
 /** What of a connection of `pg` says which statements are prepared on it. */
 export interface PreparingConnection {
@@ -65,10 +69,11 @@ export class PreparedStatements {
   }
 
   /** One look with each call costs next to nothing, and finds what is out of use within as many calls as there are. */
-  #placeFor({ interval }: KnownText): number | undefined {
+  #placeFor({ interval, isFrequent }: KnownText): number | undefined {
     const place = this.#hand;
     const named = this.#ring[place];
     if (this.#ring.length < MOST || !named) return this.#ring.length;
+    if (!isFrequent) return undefined;
     this.#hand = (place + 1) % MOST;
     if (named.known.presentInterval < CLEARLY * interval) return undefined;
     this.#drop(named);
@@ -130,4 +135,10 @@ export class PreparedStatements {
     this.#close(name);
     this.forget(name);
   }
+}
+
+/** Of several statements in one text there are several results. */
+export function dropsPrepared(result: QueryResult | readonly QueryResult[]): boolean {
+  if (!('command' in result)) return result.some(dropsPrepared);
+  return DROPS_PREPARED.test(result.command);
 }

@@ -5,6 +5,7 @@ import type { Group } from './group.js';
 import type { KnownText } from './known-texts.js';
 import type { Pace } from './pace.js';
 import type { PooledConnection } from './pooled-connection.js';
+import { remove } from './remove.js';
 
 /** A call waits behind one that takes long: it may run elsewhere. Nobody outside sees this. */
 export class HeldUpError extends Error {
@@ -16,7 +17,7 @@ export class HeldUpError extends Error {
 
 interface Call {
   readonly known: KnownText;
-  readonly sentAt: number;
+  sentAt: number;
   /** Those it is answered together with. */
   group: Group | undefined;
   /** Undefined once it runs elsewhere: its answer is of no use any more. */
@@ -52,9 +53,17 @@ export class SharedConnection {
   run<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
     const call: Call = { known, sentAt: this.#clock.now(), group: undefined, answered };
     this.#calls.push(call);
-    call.group = this.pooled.pipeline<R>(statement, known, (error, result) =>
-      this.#over(call, error, result),
-    );
+    const over: Answered<R> = (error, result) => this.#over(call, error, result);
+    call.group = this.pooled.pipeline<R>(statement, known, over, () => this.#goesAgain(call));
+  }
+
+  /** Behind all that was sent meanwhile, and answered by itself. */
+  #goesAgain(call: Call): boolean {
+    remove(this.#calls, call);
+    this.#calls.push(call);
+    call.group = undefined;
+    call.sentAt = this.#clock.now();
+    return call.answered !== undefined;
   }
 
   #over(call: Call, error: unknown, result: QueryResult | undefined): void {
@@ -72,13 +81,12 @@ export class SharedConnection {
   }
 
   #measure({ known, sentAt, group }: Call, now: number): void {
-    let tookMs = group?.shareMs;
-    if (tookMs === undefined) {
-      const waitedBehindAnother = sentAt < this.#answeredAt;
-      tookMs = waitedBehindAnother ? now - this.#answeredAt : this.#pace.ofFirst(now - sentAt);
-      if (group) tookMs = group.shareMs = tookMs / group.size;
-    }
-    known.took(tookMs);
+    // One look for all: a group that had to wait for its turn says no more than one call that had to.
+    if (group?.isMeasured === true) return;
+    if (group) group.isMeasured = true;
+    const waitedBehindAnother = sentAt < this.#answeredAt;
+    const tookMs = waitedBehindAnother ? now - this.#answeredAt : this.#pace.ofFirst(now - sentAt);
+    known.took(tookMs / (group?.size ?? 1));
   }
 
   /**
@@ -106,9 +114,10 @@ export class SharedConnection {
     const isOneOfMany = group !== undefined && next?.group === group;
     const goesOnForNobody = isOneOfMany && oldest.answered !== undefined;
     for (const call of calls) {
-      if (call === oldest || (isOneOfMany && call.group === group)) call.known.heldUpOthers();
-      if (call === oldest && !isOneOfMany) continue;
       const { answered } = call;
+      const isSuspect = isOneOfMany ? call.group === group && answered !== undefined : call === oldest;
+      if (isSuspect) call.known.heldUpOthers();
+      if (call === oldest && !isOneOfMany) continue;
       call.answered = undefined;
       answered?.(new HeldUpError(node));
     }

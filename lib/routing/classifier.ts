@@ -1,5 +1,6 @@
 import type { Catalog } from './catalog/catalog.js';
 import { nameJudge, type NameJudge } from './catalog/name-judge.js';
+import { maySetLocally } from './catalog/local-settings.js';
 import { TextCache, type CacheLimits } from '../text-cache.js';
 import { isWholeTransaction, readStatement } from './statement/reading.js';
 import { Families } from './statement/families.js';
@@ -129,7 +130,9 @@ export class Classifier {
       const statements = parseStatements(text);
       if (statements.length === 0)
         return { ...primary('empty', 'no statement', false), changesCatalog: false };
-      return judgeAll(statements, judge);
+      const found = judgeAll(statements, judge);
+      const setsLocally = maySetLocally(text) || this.#catalog?.setsLocally === true;
+      return found.kind === 'read' && setsLocally ? { ...found, setsLocally } : found;
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       return { ...primary('not-parsed', detail, true), changesCatalog: true };

@@ -4,6 +4,7 @@ import { ConnectionLostError } from '../errors.js';
 // oxlint-disable-next-line no-restricted-imports
 import type {
   Answered,
+  Backend,
   ConnectionListener,
   ConnectOptions,
   Driver,
@@ -131,7 +132,7 @@ export class FakeDriver implements Driver {
 /** A connection of a `FakeDriver`. `BEGIN`, `COMMIT` and `ROLLBACK` change its transaction status. */
 export class FakeConnection implements DriverConnection {
   readonly processId: number;
-  readonly serverProcessId: number;
+  readonly backend: Backend;
   readonly client: unknown = this;
   readonly isGathering = false;
   /** What ran on it, `DISCARD ALL` of a reset included. */
@@ -154,7 +155,8 @@ export class FakeConnection implements DriverConnection {
     inHotStandby: boolean | undefined,
   ) {
     this.#driver = driver;
-    this.processId = this.serverProcessId = id;
+    this.processId = id;
+    this.backend = { processId: id, clientPort: -1 };
     this.#inHotStandby = inHotStandby;
     this.identity = options.identify === true ? driver.identity(options) : undefined;
   }

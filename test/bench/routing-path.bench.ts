@@ -14,7 +14,7 @@ class Instant implements DriverConnection {
   readonly isLost = false;
   readonly isGathering = false;
   readonly identity = { startedAt: 'then', searchPath: '[]' };
-  readonly serverProcessId = undefined;
+  readonly backend = undefined;
   readonly client = undefined;
   readonly #options: ConnectOptions;
 

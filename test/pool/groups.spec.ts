@@ -167,6 +167,32 @@ describe('where one of a group fails', () => {
     ]);
   });
 
+  test('those behind it that nobody waits for any more are not sent again', async () => {
+    await open([divide(1), read(0)]);
+    const writes = messages();
+    const asked: string[] = [];
+    const told = await Promise.all(
+      [divide(0), read(1), read(2)].map(
+        ({ text, values }, place) =>
+          new Promise<unknown>((resolve) => {
+            const again = () => (asked.push(`${place}`), place === 2);
+            connection.pipeline(
+              { text, values },
+              texts.of(text),
+              (error, result) => resolve(error ?? result),
+              again,
+            );
+          }),
+      ),
+    );
+    expect(told).toMatchObject([{ code: '22012' }, { name: 'SkippedError' }, { rows: [{ id: 2 }] }]);
+    expect([asked, writes]).toEqual([
+      ['1', '2'],
+      ['BEBEBES', 'PBDES'],
+    ]);
+    expect(connection.isBusy).toBe(false);
+  });
+
   test('what was to be prepared behind it is prepared the next time', async () => {
     const next: Statement = { text: 'SELECT $1::int + 100 AS id', values: [1] };
     await open([divide(1)]);

@@ -336,7 +336,7 @@ describe('what is prepared', () => {
       );
     for (let id = 700; id < 750; id++)
       for (let use = 0; use < 2; use++) await connection.query(`SELECT ${id}, $1::int`, [1]);
-    for (let round = 0; round < 2; round++)
+    for (let round = 0; round < 3; round++)
       await Promise.all(
         Array.from({ length: 100 }, (_, id) => rowsOf(send(connection, `SELECT ${750 + id} AS id`))),
       );

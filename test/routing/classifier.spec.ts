@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { Catalog } from '../../lib/routing/catalog/catalog.js';
 import { Classifier, type ClassifierOptions } from '../../lib/routing/classifier.js';
+import { sure } from '../support/sure.js';
 import { smallCatalog } from './small-catalog.js';
 
 let classifier: Classifier;
@@ -347,5 +349,36 @@ describe('of what needs a connection of its own', () => {
   ])('it is known whether the text writes, too: %s', (text, writes) => {
     const found = classifier.classify(text);
     expect([found.kind, found.kind === 'session' && found.writes]).toEqual(['session', writes]);
+  });
+});
+
+describe('what may set something for the rest of its transaction', () => {
+  const setsLocally = (text: string, by = classifier) => {
+    const found = by.classify(text);
+    return found.kind === 'read' && found.setsLocally === true;
+  };
+
+  it.each([
+    ['SELECT lower(name) FROM users', false],
+    ['SELECT reader()', false],
+    [`SELECT set_config('work_mem', '1', true)`, true],
+    [`SELECT pg_catalog.SET_CONFIG('work_mem', '1', true)`, true],
+  ])('is told of a read: %s', (text, does) => {
+    expect([verdict(text), setsLocally(text)]).toEqual(['read', does]);
+  });
+
+  it.each<[string, string, string | null, boolean]>([
+    ['sets it', 'plpgsql', 'BEGIN SET  LOCAL work_mem = 1; END', true],
+    ['sets it by a function', 'sql', `SELECT set_config('a.b', 'c', true)`, true],
+    ['sets nothing', 'sql', 'SELECT 1', false],
+    ['is written in C', 'c', null, false],
+    ['is written in what can’t be read', 'plpython3u', null, true],
+  ])('is any read where a function %s', async (_, language, definition, does) => {
+    const { entries } = smallCatalog();
+    const [reader, ...others] = entries.own.functions;
+    const functions = [...others, { ...sure(reader), language, definition }];
+    const made = await Classifier.create();
+    made.use(new Catalog({ ...entries, own: { ...entries.own, functions } }));
+    expect(setsLocally('SELECT lower(name) FROM users', made)).toBe(does);
   });
 });

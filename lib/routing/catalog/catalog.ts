@@ -1,4 +1,5 @@
 import type { FunctionCall, Name, OperatorUse } from '../statement/mentions.js';
+import { maySetLocally } from './local-settings.js';
 import type {
   CatalogEntries,
   FunctionEntry,
@@ -7,6 +8,9 @@ import type {
   RuleEntry,
   TypeEntry,
 } from './entries.js';
+
+/** What is written in them, and not to be read, sets nothing for others as a rule; in PL/Python and its kin it may. */
+const SETS_NOTHING = ['internal', 'c', 'sql', 'plpgsql'];
 
 /**
  * What names mean in one database, for one role and search_path, at one moment. Never changes: a newer one
@@ -25,6 +29,8 @@ export class Catalog {
   readonly #operators: ReadonlyMap<string, readonly OperatorEntry[]>;
   readonly #operatorsByOid: ReadonlyMap<number, OperatorEntry>;
   readonly #rules: ReadonlyMap<number, readonly RuleEntry[]>;
+  /** A function of the database's own may set something until the end of the transaction that calls it. */
+  readonly setsLocally: boolean;
   readonly #children: ReadonlyMap<number, readonly number[]>;
   readonly #indexFunctions: ReadonlyMap<number, readonly number[]>;
   readonly #columnTypes: Map<string, readonly number[]>;
@@ -73,6 +79,9 @@ export class Catalog {
     }
     this.#implicitCasts = new Set([...builtin.implicitCasts, ...own.implicitCasts]);
     const internal = builtin.functions.filter(({ language }) => language === 'internal');
+    this.setsLocally = own.functions.some(({ language, definition }) =>
+      definition === null ? !SETS_NOTHING.includes(language) : maySetLocally(definition),
+    );
     this.#sources = new Map(internal.map((entry) => [entry.source ?? '', entry]));
   }
 

@@ -26,6 +26,11 @@ export function isHarmlessSetting(setting: string): boolean {
   return !CHANGES_MEANING.includes(name) && !REFUSED_ON_STANDBY.includes(name);
 }
 
+/** Whether a text may set something until the end of its transaction; in doubt it may. */
+export function maySetLocally(text: string): boolean {
+  return /set_config|\blocal\b/i.test(text);
+}
+
 /** Of a setting that ends with the statement's own transaction, by its name where the text tells it. */
 export function judgeLocalSetting(setting: string | undefined): Obstacle | undefined {
   if (setting !== undefined && isHarmlessSetting(setting)) return undefined;

@@ -80,6 +80,8 @@ export type StatementClass = (
       readonly kind: 'read';
       /** One SELECT, VALUES or TABLE: it answers with rows, and nothing of it runs after them. */
       readonly isQuery?: boolean;
+      /** It may set something until the end of its transaction, which is to be its own. */
+      readonly setsLocally?: boolean;
       /** Of which this is one. */
       readonly family?: AlikeTexts;
     }
