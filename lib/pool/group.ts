@@ -19,8 +19,8 @@ export class SkippedError extends Error {
  * on with the next statement only when it is told that the server is ready; within a group, the group tells it.
  */
 export class Group {
-  /** What each of them took has been told by what all took. */
-  isMeasured = false;
+  /** What each of them took, by what all took, once the first is answered. */
+  shareMs: number | undefined;
   #size = 0;
   #hasFailed = false;
 

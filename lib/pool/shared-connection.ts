@@ -15,6 +15,9 @@ export class HeldUpError extends Error {
   }
 }
 
+/** Beyond that share the calls of a group took it themselves. */
+const WAITED_MS = 2;
+
 interface Call {
   readonly known: KnownText;
   sentAt: number;
@@ -81,12 +84,16 @@ export class SharedConnection {
   }
 
   #measure({ known, sentAt, group }: Call, now: number): void {
-    // One look for all: a group that had to wait for its turn says no more than one call that had to.
-    if (group?.isMeasured === true) return;
-    if (group) group.isMeasured = true;
+    if (group?.shareMs !== undefined) {
+      // A group that had to wait for its turn on a busy server says no more than one call that had to.
+      known.took(group.shareMs < WAITED_MS ? 0 : group.shareMs);
+      return;
+    }
     const waitedBehindAnother = sentAt < this.#answeredAt;
     const tookMs = waitedBehindAnother ? now - this.#answeredAt : this.#pace.ofFirst(now - sentAt);
-    known.took(tookMs / (group?.size ?? 1));
+    const shareMs = tookMs / (group?.size ?? 1);
+    if (group) group.shareMs = shareMs;
+    known.took(shareMs);
   }
 
   /**

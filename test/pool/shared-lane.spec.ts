@@ -416,15 +416,22 @@ describe('calls that are answered together with one that takes long', () => {
   });
 });
 
-test('what calls took that are answered together is told once, by their share', async () => {
+test.each([
+  {
+    tookMs: 4,
+    told: [1, 0, 0, 0],
+    what: 'by one, where they may have waited for their turn on a busy server',
+  },
+  { tookMs: 12, told: [3, 3, 3, 3], what: 'by each, where it is more than that' },
+])('what calls took that are answered together is told $what', async ({ tookMs, told }) => {
   const lane = await Lane.of(1, { maxConnections: 2 });
   const { clock } = lane.under;
   await lane.answer(lane.ask());
   const took = vi.spyOn(KnownText.prototype, 'took');
   const together = lane.askTogether(4);
-  await clock.advance(8);
+  await clock.advance(tookMs);
   await lane.answer(together);
-  expect(took.mock.calls).toEqual([[2]]);
+  expect(took.mock.calls.flat()).toEqual(told);
   took.mockRestore();
 });
 
