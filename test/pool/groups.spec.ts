@@ -7,6 +7,7 @@ import { pgDriver } from '../../lib/pool/pg-driver.js';
 import type { QueryResult, Statement } from '../../lib/query.js';
 import { queryOnce, withClient } from '../../lib/testing/superuser.js';
 import { freshDatabase, type FreshDatabase } from '../support/cluster.js';
+import { directOptions } from '../support/direct-options.js';
 import { sure } from '../support/sure.js';
 import { until } from '../support/until.js';
 
@@ -24,19 +25,7 @@ let connection: PgConnection;
 
 beforeAll(async () => {
   database = await freshDatabase();
-  const { host, port, user, password } = sure(database.config.masters[0]);
-  options = {
-    node: 'node1',
-    host,
-    port,
-    user,
-    password,
-    database: database.name,
-    ssl: false,
-    applicationName: 'groups test',
-    connectionTimeoutMs: 5_000,
-    readOnly: false,
-  };
+  options = directOptions(database, 'groups test');
   await onServer('CREATE SEQUENCE runs; GRANT ALL ON SEQUENCE runs TO PUBLIC');
 });
 

@@ -15,6 +15,7 @@ import { PooledConnection } from '../../lib/pool/pooled-connection.js';
 import { queryOnce } from '../../lib/testing/superuser.js';
 import { Authority } from '../support/authority.js';
 import { freshDatabase, type FreshDatabase } from '../support/cluster.js';
+import { directOptions } from '../support/direct-options.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
 
@@ -30,21 +31,7 @@ beforeAll(async () => {
   process.on('uncaughtExceptionMonitor', hear);
   process.on('unhandledRejection', hear);
   database = await freshDatabase();
-  const [master] = database.config.masters;
-  if (!master) throw new Error('no master');
-  const { host, port, user, password } = master;
-  options = {
-    node: 'node1',
-    host,
-    port,
-    user,
-    password,
-    database: database.name,
-    ssl: false,
-    applicationName: 'driver test',
-    connectionTimeoutMs: 5_000,
-    readOnly: false,
-  };
+  options = directOptions(database, 'driver test');
 });
 
 afterEach(async () => {

@@ -8,6 +8,7 @@ import { pgDriver } from '../../lib/pool/pg-driver.js';
 import type { QueryResult, Row, Statement } from '../../lib/query.js';
 import { queryOnce } from '../../lib/testing/superuser.js';
 import { freshDatabase, type FreshDatabase } from '../support/cluster.js';
+import { directOptions } from '../support/direct-options.js';
 import { seeded } from '../support/seeded.js';
 import { sure } from '../support/sure.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -22,19 +23,7 @@ const opened: PgConnection[] = [];
 
 beforeAll(async () => {
   database = await freshDatabase();
-  const { host, port, user, password } = sure(database.config.masters[0]);
-  options = {
-    node: 'node1',
-    host,
-    port,
-    user,
-    password,
-    database: database.name,
-    ssl: false,
-    applicationName: 'pipeline test',
-    connectionTimeoutMs: 5_000,
-    readOnly: false,
-  };
+  options = directOptions(database, 'pipeline test');
 });
 
 afterEach(async () => {
