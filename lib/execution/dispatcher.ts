@@ -111,7 +111,7 @@ export class Dispatcher {
       const began = this.#began(chosen);
       connection.ask<R>(statement, (error, result) => {
         pool.release(connection);
-        if (known && result) pool.shared.tookAlone(known, this.#parts.clock.now() - began);
+        if (known && result) pool.shared.tookAlone(known, began);
         this.#over(attempt, began, error, result);
       });
     });

@@ -6,6 +6,14 @@ export interface Told {
 
 const READY = { name: 'readyForQuery', status: 'I' };
 
+/** What those of a group took. */
+export interface Share {
+  /** Each of them, in milliseconds; undefined where that can't be told. */
+  readonly ownMs: number | undefined;
+  /** One of them may have taken long: which, is to be seen. */
+  readonly isSuspect: boolean;
+}
+
 /** The server did not come to a statement: one ahead of it in its group has failed. */
 export class SkippedError extends Error {
   constructor() {
@@ -19,8 +27,8 @@ export class SkippedError extends Error {
  * on with the next statement only when it is told that the server is ready; within a group, the group tells it.
  */
 export class Group {
-  /** What each of them took, by what all took, once the first is answered. */
-  shareMs: number | undefined;
+  /** Known when the first of them is answered. */
+  share: Share | undefined;
   #size = 0;
   #hasFailed = false;
 

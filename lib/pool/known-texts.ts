@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { AlikeTexts } from '../query.js';
+import type { Span } from './pace.js';
 import { TextCache, type CacheLimits } from '../text-cache.js';
 
 /** A text that takes the server longer than this, on average, holds up others too long to share a connection. */
@@ -7,13 +8,19 @@ const SLOW_MS = 5;
 /** On average, once it is known as slow: a text at the border does not change lanes with each call. */
 const QUICK_AGAIN_MS = SLOW_MS / 2;
 /** A call that takes less is over before another connection would have been read from. */
-const QUICK_MS = 0.5;
-/** More than a third of the calls of late: others only wait for their turn on a server that has much to do. */
-const QUICKNESS = { most: 16, enough: 8, atFirst: 10, quickCall: 2, otherCall: -1 };
+export const QUICK_MS = 0.5;
+/**
+ * More than a third of the calls of late: others only wait for their turn on a server that has much to do. With those
+ * that say nothing a text comes back to where it began: else it would never be tried together with others again.
+ */
+const QUICKNESS = { most: 256, enough: 128, atFirst: 160, quickCall: 32, otherCall: -16, unclearCall: 1 };
+/** It is with that of its next calls that a text is answered together with others again. */
+const TOGETHER_AGAIN = 3;
 /** One call counts as so much at most: a stall of this process makes no text a slow one. */
 const MOST_AT_ONCE_MS = 4 * SLOW_MS;
-/** The share of one call in the average. */
+/** The share of one call in the average; of one that says nothing, of what is forgotten. */
 const WEIGHT = 1 / 8;
+const FORGOTTEN = 1 / 16;
 
 /** Longer ones are sent as they are: the server would keep text and plan for each connection. */
 const LONGEST_PREPARED = 16_384;
@@ -39,6 +46,8 @@ export class KnownText {
   #averageMs = 0;
   #quickness = QUICKNESS.atFirst;
   #isSlow = false;
+  #apart = 0;
+  #longUntil = -Infinity;
   #name: string | undefined;
 
   /** Of which this is remembered, by their common text. */
@@ -65,7 +74,7 @@ export class KnownText {
 
   /** It may be answered together with others, in one transaction. */
   get isSociable(): boolean {
-    return this.isQuick && !this.needsOwnTransaction;
+    return this.isQuick && this.#apart === 0 && !this.needsOwnTransaction;
   }
 
   /** So many uses are no accident. */
@@ -87,6 +96,7 @@ export class KnownText {
   /** It is sent once more. */
   used(): void {
     this.#uses++;
+    if (this.#apart > 0) this.#apart--;
     const now = ++this.#calls.count;
     const gap = now - this.#last;
     if (this.#uses > 2) this.#interval += (gap - this.#interval) >> GAP_SHIFT;
@@ -104,12 +114,39 @@ export class KnownText {
     return Math.max(this.#interval, this.#calls.count - this.#last);
   }
 
-  /** A call of it kept the server busy for so many milliseconds. */
-  took(ms: number): void {
+  /**
+   * A call of it kept the server busy for so many milliseconds; undefined where that can't be told.
+   *
+   * @param span Of one that was the first on its connection.
+   */
+  took(ms: number | undefined, span?: Span): void {
+    // Of those that one stall has kept, one is enough.
+    const isSaidAgain =
+      ms !== undefined && ms >= QUICK_MS && span !== undefined && span.sentAt < this.#longUntil;
+    if (ms === undefined || isSaidAgain) {
+      this.#forget();
+      return;
+    }
+    if (span && ms >= QUICK_MS) this.#longUntil = span.answeredAt;
     this.#averageMs += (Math.min(ms, MOST_AT_ONCE_MS) - this.#averageMs) * WEIGHT;
-    this.#isSlow = this.#averageMs > (this.#isSlow ? QUICK_AGAIN_MS : SLOW_MS);
+    this.#judge();
     const step = ms < QUICK_MS ? QUICKNESS.quickCall : QUICKNESS.otherCall;
     this.#quickness = Math.max(0, Math.min(this.#quickness + step, QUICKNESS.most));
+  }
+
+  #forget(): void {
+    this.#averageMs -= this.#averageMs * FORGOTTEN;
+    this.#judge();
+    if (this.#quickness < QUICKNESS.atFirst) this.#quickness += QUICKNESS.unclearCall;
+  }
+
+  #judge(): void {
+    this.#isSlow = this.#averageMs > (this.#isSlow ? QUICK_AGAIN_MS : SLOW_MS);
+  }
+
+  /** One of those that it was answered together with took long: which, is seen when each is answered by itself. */
+  suspected(): void {
+    this.#apart = TOGETHER_AGAIN;
   }
 
   /** It failed: those behind it in a group had to be sent once more. */

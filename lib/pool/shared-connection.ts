@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Answered } from './driver.js';
-import type { Group } from './group.js';
-import type { KnownText } from './known-texts.js';
-import type { Pace } from './pace.js';
+import type { Group, Share } from './group.js';
+import { QUICK_MS, type KnownText } from './known-texts.js';
+import type { Pace, Span } from './pace.js';
 import type { PooledConnection } from './pooled-connection.js';
 import { remove } from './remove.js';
 
@@ -15,11 +15,15 @@ export class HeldUpError extends Error {
   }
 }
 
-/** Beyond that share the calls of a group took it themselves. */
-const WAITED_MS = 2;
+/** Of those that are answered together, where what they took is theirs, and where they may have waited. */
+const LONG_MS = { clear: 2, unclear: 5 };
+
+/** So many quick calls may be on a connection before another one is taken; one that is not quick counts as many. */
+export const TOGETHER = 8;
 
 interface Call {
   readonly known: KnownText;
+  readonly weight: number;
   sentAt: number;
   /** Those it is answered together with. */
   group: Group | undefined;
@@ -37,6 +41,7 @@ export class SharedConnection {
   #answeredAt = -Infinity;
   #oldest: Call | undefined;
   #ticks = 0;
+  #load = 0;
 
   constructor(
     readonly pooled: PooledConnection,
@@ -52,9 +57,16 @@ export class SharedConnection {
     return this.#calls.length;
   }
 
+  /** The same, as one that comes behind them may have to wait. */
+  get load(): number {
+    return this.#load;
+  }
+
   /** @param answered Told with a `HeldUpError` where the call has to run elsewhere. */
   run<R = Row>(statement: Statement, known: KnownText, answered: Answered<R>): void {
-    const call: Call = { known, sentAt: this.#clock.now(), group: undefined, answered };
+    const weight = known.isQuick ? 1 : TOGETHER;
+    const call: Call = { known, weight, sentAt: this.#clock.now(), group: undefined, answered };
+    this.#load += weight;
     this.#calls.push(call);
     const over: Answered<R> = (error, result) => this.#over(call, error, result);
     call.group = this.pooled.pipeline<R>(statement, known, over, () => this.#goesAgain(call));
@@ -71,6 +83,7 @@ export class SharedConnection {
 
   #over(call: Call, error: unknown, result: QueryResult | undefined): void {
     const now = this.#clock.now();
+    this.#load -= call.weight;
     // One that could not be sent is over before those ahead of it.
     if (this.#calls[0] === call) this.#calls.shift();
     else this.#calls.splice(this.#calls.indexOf(call), 1);
@@ -84,16 +97,20 @@ export class SharedConnection {
   }
 
   #measure({ known, sentAt, group }: Call, now: number): void {
-    if (group?.shareMs !== undefined) {
-      // A group that had to wait for its turn on a busy server says no more than one call that had to.
-      known.took(group.shareMs < WAITED_MS ? 0 : group.shareMs);
+    if (group?.share) {
+      tell(known, group.share);
       return;
     }
-    const waitedBehindAnother = sentAt < this.#answeredAt;
-    const tookMs = waitedBehindAnother ? now - this.#answeredAt : this.#pace.ofFirst(now - sentAt);
-    const shareMs = tookMs / (group?.size ?? 1);
-    if (group) group.shareMs = shareMs;
-    known.took(shareMs);
+    const calls = group?.size ?? 1;
+    const span = sentAt < this.#answeredAt ? undefined : { sentAt, answeredAt: now, calls };
+    const ownMs = span ? this.#pace.ofFirst(span) : (now - this.#answeredAt) / calls;
+    const tookMs = span ? now - sentAt - this.#pace.roundTripMs : now - this.#answeredAt;
+    const isSuspect = calls > 1 && tookMs > (ownMs === undefined ? LONG_MS.unclear : LONG_MS.clear);
+    tell(known, { ownMs, isSuspect }, span);
+    if (!group) return;
+    // One that stands out is held against one text: a stall must not turn all of its texts around.
+    const isOfAll = span === undefined || (ownMs !== undefined && ownMs < QUICK_MS);
+    group.share = { ownMs: isOfAll ? ownMs : undefined, isSuspect };
   }
 
   /**
@@ -130,4 +147,9 @@ export class SharedConnection {
     }
     return goesOnForNobody;
   }
+}
+
+function tell(known: KnownText, { ownMs, isSuspect }: Share, span?: Span): void {
+  known.took(ownMs, span);
+  if (isSuspect) known.suspected();
 }

@@ -4,13 +4,11 @@ import type { KnownText } from './known-texts.js';
 import { Pace } from './pace.js';
 import type { PooledConnection } from './pooled-connection.js';
 import { remove } from './remove.js';
-import { SharedConnection } from './shared-connection.js';
+import { SharedConnection, TOGETHER } from './shared-connection.js';
 
 /** Beyond that more connections add nothing but work for the server; and half of a pool is for those who need one alone. */
 const MOST_CONNECTIONS = 4;
 const MOST_IN_FLIGHT = 256;
-/** Quick calls go together until so many are on each connection: one write and one answer for all of them costs less. */
-const TOGETHER = 8;
 
 const TICK_MS = 10;
 /** The oldest call may see so many ticks beyond a round trip, and its share of the longest statement. */
@@ -82,7 +80,7 @@ export class SharedLane {
     const last = this.#last;
     const takesMore =
       last !== undefined &&
-      last.inFlight < TOGETHER &&
+      last.load < TOGETHER &&
       last.pooled.driver.isGathering &&
       this.#connections.includes(last);
     return takesMore ? last : undefined;
@@ -99,7 +97,7 @@ export class SharedLane {
     const gathering = known.isQuick ? this.#gathering : undefined;
     if (gathering) return gathering;
     const enough = known.isQuick ? TOGETHER : 1;
-    if (this.#connections.length >= this.#most || (least && least.inFlight < enough)) return bounded(least);
+    if (this.#connections.length >= this.#most || (least && least.load < enough)) return bounded(least);
     if (this.#host.pending > 0) return bounded(least);
     const idle = this.#host.takeIdlePlain();
     if (idle) return this.#add(idle);
@@ -116,9 +114,10 @@ export class SharedLane {
     return isWanted ? this.#add(pooled) : undefined;
   }
 
-  /** A call that may share had a connection to itself, for so many milliseconds. */
-  tookAlone(known: KnownText, tookMs: number): void {
-    known.took(this.#pace.ofLone(tookMs));
+  /** A call that may share had a connection to itself since then. */
+  tookAlone(known: KnownText, sentAt: number): void {
+    const span = { sentAt, answeredAt: this.#options.clock.now() };
+    known.took(this.#pace.ofLone(span), span);
   }
 
   /** It was not the right one. */
@@ -133,7 +132,7 @@ export class SharedLane {
       if (!connection) continue;
       const mustLeave = connection.pooled.driver.isLost || (i > 0 && this.#host.pending > 0);
       if (mustLeave) this.#leave(connection);
-      else if (!least || connection.inFlight < least.inFlight) least = connection;
+      else if (!least || connection.load < least.load) least = connection;
     }
     return least;
   }

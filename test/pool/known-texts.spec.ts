@@ -26,6 +26,27 @@ describe('a text is slow', () => {
     expect(after(...calls).isSlow).toBe(isSlow);
   });
 
+  test('no more, when it can not be told for long', () => {
+    const known = after(...times(20, 20));
+    let unclear = 0;
+    while (known.isSlow && unclear < 1_000) {
+      known.took(undefined);
+      unclear++;
+    }
+    expect(unclear).toBeGreaterThan(30);
+    expect(unclear).toBeLessThan(100);
+  });
+
+  test.each([
+    ['not since one stall kept many calls', 0, false],
+    ['since one call after the other took long', 50, true],
+  ])('%s', (_, apartMs, isSlow) => {
+    const known = after();
+    for (let call = 0; call < 8; call++)
+      known.took(50, { sentAt: call * apartMs, answeredAt: (call + 1) * apartMs + 1 });
+    expect(known.isSlow).toBe(isSlow);
+  });
+
   test('once it was seen to hold up others, until it has been quick for some calls', () => {
     const known = after(...times(50, 0.2));
     known.heldUpOthers();
@@ -65,6 +86,36 @@ describe('a text is quick', () => {
     const known = after(...times(50, 0.1));
     known.used();
     expect(known.isQuick).toBe(false);
+  });
+
+  test('again, when it can not be told for long', () => {
+    const known = after(...times(50, 1));
+    for (let use = 0; use < 2; use++) known.used();
+    for (let call = 0; call < 120; call++) known.took(undefined);
+    expect(known.isQuick).toBe(false);
+    for (let call = 0; call < 20; call++) known.took(undefined);
+    expect(known.isQuick).toBe(true);
+    // And no quicker than one that is new.
+    for (let call = 0; call < 1_000; call++) known.took(undefined);
+    for (let call = 0; call < 3; call++) known.took(1);
+    expect(known.isQuick).toBe(false);
+  });
+
+  test('and sociable, but not with the calls that are to show which of those of a group took long', () => {
+    const known = after(0.1);
+    for (let use = 0; use < 2; use++) known.used();
+    expect(known.isSociable).toBe(true);
+    known.suspected();
+    const seen = [0, 1, 2, 3].map(() => {
+      known.used();
+      return [known.isQuick, known.isSociable];
+    });
+    expect(seen).toEqual([
+      [true, false],
+      [true, false],
+      [true, true],
+      [true, true],
+    ]);
   });
 
   test('not when it has failed, until it was quick for some calls', () => {

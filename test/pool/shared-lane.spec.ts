@@ -150,6 +150,20 @@ describe('a call', () => {
     expect(lane.under.pool.shared.size).toBe(most);
   });
 
+  test('goes to another one than that of a call that is not so quick, while there is one', async () => {
+    const lane = await Lane.of(2, { maxConnections: 4 });
+    const notSoQuick = lane.askAgain(20);
+    expect(notSoQuick.known.isQuick).toBe(false);
+    const quick = Array.from({ length: 8 }, () => lane.askAgain(0.1));
+    expect(new Set(idsOf(quick)).size).toBe(1);
+    expect(idsOf(quick)).not.toContain(notSoQuick.connection.id);
+    // Both count eight now.
+    await lane.answer(quick.slice(0, 1));
+    expect(idsOf([lane.askAgain(0.1)])).toEqual(idsOf(quick.slice(0, 1)));
+    await lane.answer(notSoQuick);
+    expect(idsOf([lane.askAgain(0.1)])).toEqual(idsOf([notSoQuick]));
+  });
+
   test('finds 255 others on its connection at most', async () => {
     const lane = await Lane.of(2, { maxConnections: 2 });
     const asked = lane.askMany(256);
@@ -416,23 +430,56 @@ describe('calls that are answered together with one that takes long', () => {
   });
 });
 
-test.each([
-  {
-    tookMs: 4,
-    told: [1, 0, 0, 0],
-    what: 'by one, where they may have waited for their turn on a busy server',
-  },
-  { tookMs: 12, told: [3, 3, 3, 3], what: 'by each, where it is more than that' },
-])('what calls took that are answered together is told $what', async ({ tookMs, told }) => {
-  const lane = await Lane.of(1, { maxConnections: 2 });
-  const { clock } = lane.under;
-  await lane.answer(lane.ask());
-  const took = vi.spyOn(KnownText.prototype, 'took');
-  const together = lane.askTogether(4);
-  await clock.advance(tookMs);
-  await lane.answer(together);
-  expect(took.mock.calls.flat()).toEqual(told);
-  took.mockRestore();
+describe('what calls took that are answered together', () => {
+  /** What each of four was told, who are answered together; ahead of them may be another one. */
+  async function toldOf(ms: { readonly before: number; readonly took: number; readonly isBehind: boolean }) {
+    const lane = await Lane.of(1, { maxConnections: 2 });
+    const { clock } = lane.under;
+    const ahead = lane.ask();
+    if (!ms.isBehind) {
+      await clock.advance(ms.before);
+      await lane.answer(ahead);
+    }
+    const together = lane.askTogether(4);
+    if (ms.isBehind) {
+      await clock.advance(ms.before);
+      await lane.answer(ahead);
+    }
+    const took = vi.spyOn(KnownText.prototype, 'took');
+    await clock.advance(ms.took);
+    await lane.answer(together);
+    const told = took.mock.calls.map(([ownMs]) => ownMs);
+    took.mockRestore();
+    const isApart = together.map(({ known }) => {
+      for (let use = 0; use < 2; use++) known.used();
+      return known.isQuick && !known.isSociable;
+    });
+    return { told, isApart: isApart.every(Boolean) || (isApart.some(Boolean) ? 'some' : false) };
+  }
+  const all = (ms: number | undefined) => [ms, ms, ms, ms];
+
+  test.each([
+    ['a quarter each, behind another one', { before: 9, took: 4, isBehind: true }, all(1), true],
+    ['and quick ones too', { before: 9, took: 0.4, isBehind: true }, all(0.1), false],
+    [
+      'beyond the way there, where they are quick',
+      { before: 0.8, took: 1.6, isBehind: false },
+      all(0.196),
+      false,
+    ],
+    ['nothing, where others take as long', { before: 9, took: 4, isBehind: false }, all(undefined), false],
+    ['the same, but long ones are suspects', { before: 9, took: 18, isBehind: false }, all(undefined), true],
+    [
+      'one of them where it stands out, which may be a stall',
+      { before: 1, took: 9, isBehind: false },
+      [1.995, undefined, undefined, undefined],
+      true,
+    ],
+  ])('is told: %s', async (_, ms, told, isApart) => {
+    const said = await toldOf(ms);
+    expect(said.told.map((own) => own && Math.round(own * 1_000) / 1_000)).toEqual(told);
+    expect(said.isApart).toBe(isApart);
+  });
 });
 
 test('a call that is sent again is behind those that were sent meanwhile, and by itself', async () => {
@@ -469,22 +516,30 @@ test('a call that is sent again is behind those that were sent meanwhile, and by
   ]);
 });
 
-describe('the way to the server', () => {
-  test('counts for no text, not even where no call has been shared yet', async () => {
-    const { pool } = (await Lane.of(1)).under;
-    const far = new KnownText('SELECT 1');
-    for (let call = 0; call < 20; call++) pool.shared.tookAlone(far, 30);
-    expect(far.isSlow).toBe(false);
-    for (let call = 0; call < 20; call++) pool.shared.tookAlone(far, 50);
-    expect(far.isSlow).toBe(true);
+describe('a call that has a connection to itself', () => {
+  /** So many calls that took so long each. */
+  async function alone({ pool, clock }: PoolUnderTest, known: KnownText, calls: number, ms: number) {
+    for (let call = 0; call < calls; call++) {
+      const sentAt = clock.now();
+      await clock.advance(ms);
+      pool.shared.tookAlone(known, sentAt);
+    }
+  }
+
+  test('counts for what it took beyond others', async () => {
+    const { under } = await Lane.of(1);
+    const [quick, slow] = [new KnownText('quick'), new KnownText('slow')];
+    await alone(under, quick, 1, 1);
+    await alone(under, slow, 50, 200);
+    expect([quick.isSlow, slow.isSlow]).toEqual([false, true]);
   });
 
-  test('does not lengthen with calls that have their connection to themselves, being slow', async () => {
-    const { pool } = (await Lane.of(1)).under;
-    const [quick, slow] = [new KnownText('quick'), new KnownText('slow')];
-    pool.shared.tookAlone(quick, 1);
-    for (let call = 0; call < 1_000; call++) pool.shared.tookAlone(slow, 200);
-    expect(slow.isSlow).toBe(true);
+  test('counts for nothing where all take as long: the server may be far, or busy', async () => {
+    const { under } = await Lane.of(1);
+    const known = new KnownText('SELECT 1');
+    await alone(under, known, 20, 30);
+    await alone(under, known, 20, 50);
+    expect(known.isSlow).toBe(false);
   });
 });
 
