@@ -16,7 +16,7 @@ const ROUNDS = 3 * PROCESSES;
 const SLICE_MS = 180;
 const LEAD_MS = 60;
 /** Each process is new: it has connections to open and itself to compile. */
-const WARM_UP_MS = 1_500;
+const WARM_UP_MS = 1_000;
 const MOST_NODES = 8;
 
 /** What grows. */
@@ -122,7 +122,8 @@ async function measure(growth: Growth, target: Target, context: RunContext): Pro
     contestants,
     levels: [CALLERS],
     rounds: context.rounds(ROUNDS),
-    warmUps: 0,
+    // A process that has rested since is slow at first.
+    warmUps: PROCESSES,
     onRound: context.onRound(`growth, ${titles}`),
   });
   return {
@@ -139,8 +140,10 @@ async function measure(growth: Growth, target: Target, context: RunContext): Pro
       processes: count,
     });
     const ms = context.ms(growth.warmUpMs?.(size) ?? WARM_UP_MS);
+    // With as many as will come: they have connections to open.
+    const callers = Math.max(...curves.map((curve) => curve.callers?.(size) ?? CALLERS));
     // Why it fails is told when it is measured.
-    for (let i = 0; i < count; i++) await opened.run({ ...slice, callers: CALLERS, ms }, i).catch(() => {});
+    for (let i = 0; i < count; i++) await opened.run({ ...slice, callers, ms }, i).catch(() => {});
     return opened;
   }
 }
