@@ -63,8 +63,10 @@ describe('a lease held past the threshold', () => {
   watching({ threshold: '150ms' });
 
   it('is told of once, by what is known of it, and when it comes back', async () => {
+    // Long enough for two statements on a machine that has much to do.
+    await using patient = await open({ leakDetection: { threshold: '1s' } });
     async function forgetful() {
-      const lease = await cluster.getMasterConnection();
+      const lease = await patient.getMasterConnection();
       await lease.query('BEGIN');
       await lease.query('SELECT $1::text AS answer', ['a secret value']);
       return lease;
@@ -82,7 +84,7 @@ describe('a lease held past the threshold', () => {
       transactionStatus: 'in-transaction',
       lastStatement: 'SELECT $1::text AS answer',
     });
-    expect(event?.heldMs).toBeGreaterThanOrEqual(150);
+    expect(event?.heldMs).toBeGreaterThanOrEqual(1_000);
     expect(event?.stack?.split('\n')[0]).toMatch(/at forgetful .*leaks\.spec\.ts:\d+/);
     await lease.query('COMMIT');
     await lease.release();
@@ -91,7 +93,7 @@ describe('a lease held past the threshold', () => {
       ['recovered', 'idle'],
     ]);
     expect(JSON.stringify(told)).not.toContain('secret');
-    expect(counted()).toEqual(['lease']);
+    expect([...patient.getCounters().leaks]).toContainEqual(['lease', 1]);
   });
 
   it('is not, when it comes back in time', async () => {
