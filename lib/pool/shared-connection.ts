@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { QueryResult, Row, Statement } from '../query.js';
 import type { Answered } from './driver.js';
-import type { Group, Share } from './group.js';
+import type { Group } from './group.js';
 import { QUICK_MS, type KnownText } from './known-texts.js';
 import type { Pace, Span } from './pace.js';
 import type { PooledConnection } from './pooled-connection.js';
@@ -98,7 +98,7 @@ export class SharedConnection {
 
   #measure({ known, sentAt, group }: Call, now: number): void {
     if (group?.share) {
-      tell(known, group.share);
+      tell(known, group.share.ownMs, group.share.isSuspect);
       return;
     }
     const calls = group?.size ?? 1;
@@ -106,7 +106,7 @@ export class SharedConnection {
     const ownMs = span ? this.#pace.ofFirst(span) : (now - this.#answeredAt) / calls;
     const tookMs = span ? now - sentAt - this.#pace.roundTripMs : now - this.#answeredAt;
     const isSuspect = calls > 1 && tookMs > (ownMs === undefined ? LONG_MS.unclear : LONG_MS.clear);
-    tell(known, { ownMs, isSuspect }, span);
+    tell(known, ownMs, isSuspect, span);
     if (!group) return;
     // One that stands out is held against one text: a stall must not turn all of its texts around.
     const isOfAll = span === undefined || (ownMs !== undefined && ownMs < QUICK_MS);
@@ -149,7 +149,7 @@ export class SharedConnection {
   }
 }
 
-function tell(known: KnownText, { ownMs, isSuspect }: Share, span?: Span): void {
+function tell(known: KnownText, ownMs: number | undefined, isSuspect: boolean, span?: Span): void {
   known.took(ownMs, span);
   if (isSuspect) known.suspected();
 }
