@@ -22,10 +22,10 @@ export class WayProcess implements AsyncDisposable {
     });
   }
 
-  static async open(way: string, target: Target): Promise<WayProcess> {
+  static async open(way: string, targets: readonly Target[]): Promise<WayProcess> {
     const process = new WayProcess();
     try {
-      await process.#order({ kind: 'open', way, target }, PATIENCE_MS);
+      await process.#order({ kind: 'open', way, targets }, PATIENCE_MS);
       return process;
     } catch (error) {
       await process.#end();
@@ -33,8 +33,9 @@ export class WayProcess implements AsyncDisposable {
     }
   }
 
-  async run(slice: Slice): Promise<Figures> {
-    const answer = await this.#order({ kind: 'slice', slice }, slice.ms + slice.leadMs + PATIENCE_MS);
+  /** @param at Which of the targets it was opened on. */
+  async run(slice: Slice, at = 0): Promise<Figures> {
+    const answer = await this.#order({ kind: 'slice', slice, at }, slice.ms + slice.leadMs + PATIENCE_MS);
     if (answer.kind !== 'figures') throw new Error(`the way's process answered ${answer.kind} to a slice`);
     return answer.figures;
   }

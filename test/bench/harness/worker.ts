@@ -6,18 +6,22 @@ import { runSlice } from './slice.js';
 
 // One way in a process of its own: no other way's timers, idle connections, compiled code or garbage beside it.
 const random = seeded(process.pid);
-let way: Way | undefined;
+let ways: Way[] = [];
 
 async function obey(order: Order): Promise<Answer> {
   switch (order.kind) {
-    case 'open':
-      way = await (await findWay(order.way).load())(order.target);
+    case 'open': {
+      const open = await findWay(order.way).load();
+      ways = await Promise.all(order.targets.map(open));
       return { kind: 'done' };
-    case 'slice':
+    }
+    case 'slice': {
+      const way = ways[order.at];
       if (!way) throw new Error('no way is open');
       return { kind: 'figures', figures: await runSlice(way, order.slice, random) };
+    }
     case 'close':
-      await way?.close();
+      await Promise.all(ways.map((way) => way.close()));
       return { kind: 'done' };
   }
 }

@@ -11,7 +11,7 @@ const CONNECTIONS = 10;
 const CALLERS = 16;
 const DELAY_MS = 20;
 const ROUNDS = 7;
-const SLICE_MS = 700;
+const SLICE_MS = 500;
 const LEAD_MS = 100;
 /** The others are there to be seen beside it. */
 const OTHER_BALANCES: readonly Balance[] = ['random', 'round-robin'];

@@ -2,7 +2,7 @@ import { hold, type Contestant, type Outcome } from '../harness/contest.js';
 import { growthTable, sampleName, type Series } from '../harness/growth.js';
 import { Servers } from '../harness/servers.js';
 import type { Table } from '../harness/table.js';
-import { WayProcesses, type Runner } from '../harness/way-contestant.js';
+import { COMPILE_MS, warmUp, WayProcesses, type Runner } from '../harness/way-contestant.js';
 import { findWay, type WayName } from '../ways/catalogue.js';
 import type { Target } from '../ways/way.js';
 import { faultsOf } from './faults.js';
@@ -11,12 +11,14 @@ import type { Report, RunContext } from './subject.js';
 const CONNECTIONS = 10;
 const CALLERS = 16;
 /** Of each of our own, at each size; one of the others, which are only to be seen beside them. */
-const PROCESSES = 2;
-const ROUNDS = 3 * PROCESSES;
-const SLICE_MS = 180;
-const LEAD_MS = 60;
-/** Each process is new: it has connections to open and itself to compile. */
-const WARM_UP_MS = 1_000;
+const PROCESSES = 3;
+/** Many: on a shared machine a process takes twice as long for a call in one slice as in another. */
+const ROUNDS = 4 * PROCESSES;
+const SLICE_MS = 120;
+const LEAD_MS = 40;
+const OTHERS_EVERY = 4;
+/** Each size has connections to open. */
+const WARM_UP_MS = 500;
 const MOST_NODES = 8;
 
 /** What grows. */
@@ -24,7 +26,6 @@ interface Growth {
   readonly ways: readonly WayName[];
   readonly sizes: readonly number[];
   readonly curves: readonly Curve[];
-  /** Where it is left out, one process can have all sizes. */
   target?(size: number): Partial<Target>;
   warmUpMs?(size: number): number;
 }
@@ -64,7 +65,7 @@ export async function growth(context: RunContext): Promise<Report> {
       ways: ['ours', 'pool'],
       sizes: [10, 100, 1_000, 10_000],
       target: (texts) => ({ texts }),
-      // There are so many to parse; and each has to come three times to be one of those that go together.
+      // There are so many to parse, and each has to come three times to be one of those that go together.
       warmUpMs: (texts) => WARM_UP_MS + texts / 2,
       curves: [
         {
@@ -101,22 +102,18 @@ async function measure(growth: Growth, target: Target, context: RunContext): Pro
   const { ways, sizes, curves } = growth;
   const titles = curves.map(({ title }) => title.toLowerCase()).join('; ');
   const slice = { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
+  const callersOf = (curve: Curve, size: number) => curve.callers?.(size) ?? CALLERS;
   const contestants: Contestant[] = [];
   for (const way of ways) {
-    let runner: Runner | undefined;
-    for (const size of sizes) {
-      // Callers can grow in one process.
-      const opened = (runner = growth.target || !runner ? await open(way, size) : runner);
-      for (const curve of curves) {
-        const callers = curve.callers?.(size) ?? CALLERS;
+    const runnerOf = await open(way);
+    for (const curve of curves)
+      for (const [i, size] of sizes.entries())
         contestants.push({
           name: sampleName(seriesOf(way, curve, sizes).name, size),
           label: `${findWay(way).label}, ${curve.title.toLowerCase()} ${size}`,
-          every: 1,
-          measure: (_, round) => opened.run({ ...slice, callers }, round),
+          every: isOurs(way) ? 1 : OTHERS_EVERY,
+          measure: (_, round) => runnerOf(i).run({ ...slice, callers: callersOf(curve, size) }, round),
         });
-      }
-    }
   }
   const outcome: Outcome = await hold({
     contestants,
@@ -132,19 +129,18 @@ async function measure(growth: Growth, target: Target, context: RunContext): Pro
     faults: faultsOf(outcome),
   };
 
-  async function open(way: WayName, size: number): Promise<Runner> {
-    const count = way.startsWith('ours') ? PROCESSES : 1;
-    const opened = await processes.open({
-      way,
-      target: { ...target, ...growth.target?.(size) },
-      processes: count,
-    });
-    const ms = context.ms(growth.warmUpMs?.(size) ?? WARM_UP_MS);
-    // With as many as will come: they have connections to open.
-    const callers = Math.max(...curves.map((curve) => curve.callers?.(size) ?? CALLERS));
-    // Why it fails is told when it is measured.
-    for (let i = 0; i < count; i++) await opened.run({ ...slice, callers, ms }, i).catch(() => {});
-    return opened;
+  /** All sizes in one process: between two of them lies nothing but the size. */
+  async function open(way: WayName): Promise<(at: number) => Runner> {
+    const count = isOurs(way) ? PROCESSES : 1;
+    const targets = sizes.map((size) => ({ ...target, ...growth.target?.(size) }));
+    const runnerOf = await processes.openOnEach({ way, targets, processes: count });
+    for (const [i, size] of sizes.entries()) {
+      const ms = context.ms((i === 0 ? COMPILE_MS : 0) + (growth.warmUpMs?.(size) ?? WARM_UP_MS));
+      // As many as will come.
+      const callers = Math.max(...curves.map((curve) => callersOf(curve, size)));
+      await warmUp(runnerOf(i), { ...slice, callers, ms }, count);
+    }
+    return runnerOf;
   }
 }
 
@@ -152,6 +148,10 @@ function tableOf(curve: Curve, { ways, sizes }: Growth, outcome: Outcome): Table
   const all = ways.map((way) => seriesOf(way, curve, sizes));
   const table = growthTable(`Growth: ${curve.title.toLowerCase()}`, all, outcome);
   return { ...table, notes: [...(curve.notes ?? []), ...table.notes] };
+}
+
+function isOurs(way: WayName): boolean {
+  return way.startsWith('ours');
 }
 
 function seriesOf(way: WayName, { title }: Curve, sizes: readonly number[]): Series {

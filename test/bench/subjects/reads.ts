@@ -4,19 +4,20 @@ import { installPeers } from '../harness/peers.js';
 import { Pgbench } from '../harness/pgbench.js';
 import { Pgpool } from '../harness/pgpool.js';
 import { Servers } from '../harness/servers.js';
-import { WayProcesses, type WayPlan } from '../harness/way-contestant.js';
+import { COMPILE_MS, WayProcesses, type WayPlan } from '../harness/way-contestant.js';
 import type { WayName } from '../ways/catalogue.js';
 import { faultsOf } from './faults.js';
 import type { Report, RunContext } from './subject.js';
 
 const CONNECTIONS = 10;
 const LEVELS = [1, 16, 64];
-const ROUNDS = 7;
-const SLICE_MS = 300;
-const LEAD_MS = 60;
-/** Where few are compared, and by little. */
+/** Of those whose ratios are asked for. */
 const PROCESSES = 2;
-const MAIN: readonly WayName[] = ['pool', 'prepared', 'pipelined', 'ours', 'ours-scope'];
+const ROUNDS = 5 * PROCESSES;
+const SLICE_MS = 180;
+const LEAD_MS = 30;
+const MAIN: readonly WayName[] = ['pool', 'ours', 'ours-scope'];
+const BESIDE: readonly WayName[] = ['prepared', 'pipelined'];
 const PEERS: readonly WayName[] = [
   'postgres-js',
   'drizzle-replicas',
@@ -26,7 +27,7 @@ const PEERS: readonly WayName[] = [
   'prisma-replicas',
 ];
 /** Nobody asks for their figures to the hundredth. */
-const PEERS_EVERY = 3;
+const PEERS_EVERY = 4;
 /** What the project asks of its own ways. */
 const ASKED = [
   'asked of nestjs-pg-mcp with 1 caller: throughput ≥ 1.15, CPU ≤ 1.0, p99 ≤ 1.0',
@@ -65,11 +66,12 @@ async function oneReplica(servers: Servers, context: RunContext): Promise<Outcom
   const { peers, notes } = await peersFor(context);
   const proxied = { ...target, ...(pgpool && { proxy: pgpool.address }) };
   const plans: WayPlan[] = [
-    ...MAIN.map((way) => ({ way, target })),
+    ...MAIN.map((way) => ({ way, target, processes: PROCESSES })),
+    ...BESIDE.map((way) => ({ way, target })),
     { way: 'pgpool', target: proxied, every: PEERS_EVERY, missing },
     ...peers.map((way) => ({ way, target, every: PEERS_EVERY })),
   ];
-  const contestants = await processes.contestants(plans, sliceOf(context));
+  const contestants = await contestantsOf(processes, plans, context);
   const outcome = await contest('one replica', [...contestants, pgbench.contestant(PEERS_EVERY)], context);
   return { ...outcome, notes };
 }
@@ -98,24 +100,27 @@ async function twoReplicas(servers: Servers, context: RunContext): Promise<Outco
     target,
     processes: PROCESSES,
   }));
-  const contestants = await processes.contestants(plans, sliceOf(context));
-  return await contest('two replicas', contestants, context, PROCESSES);
+  return await contest('two replicas', await contestantsOf(processes, plans, context), context);
 }
 
-function sliceOf(context: RunContext) {
-  return { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
-}
-
-function contest(
-  what: string,
-  contestants: Contestant[],
+function contestantsOf(
+  processes: WayProcesses,
+  plans: readonly WayPlan[],
   context: RunContext,
-  processes = 1,
-): Promise<Outcome> {
+): Promise<Contestant[]> {
+  const slice = { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
+  return processes.contestants(plans, slice, {
+    callers: Math.max(...LEVELS),
+    ms: context.ms(COMPILE_MS),
+  });
+}
+
+function contest(what: string, contestants: Contestant[], context: RunContext): Promise<Outcome> {
   return hold({
     contestants,
     levels: LEVELS,
-    rounds: context.rounds(Math.ceil(ROUNDS / processes) * processes),
+    rounds: context.rounds(ROUNDS),
+    warmUps: PROCESSES,
     onRound: context.onRound(`reads, ${what}`),
   });
 }
