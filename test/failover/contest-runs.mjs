@@ -4,11 +4,14 @@ import { runnerImport } from 'vite';
 
 const lib = (path) => fileURLToPath(new URL(`../../lib/${path}`, import.meta.url));
 const alias = { 'nestjs-pg-mcp/testing': lib('testing/index.ts'), 'nestjs-pg-mcp': lib('index.ts') };
-const { module } = await runnerImport(fileURLToPath(new URL('contest.ts', import.meta.url)), {
-  configFile: false,
-  logLevel: 'error',
-  resolve: { alias },
-});
+const test = (path) =>
+  runnerImport(fileURLToPath(new URL(path, import.meta.url)), {
+    configFile: false,
+    logLevel: 'error',
+    resolve: { alias },
+  });
+const { module } = await test('contest.ts');
+await (await test('../support/children.ts')).module.compileForChildren();
 const [runs = '20', how = 'kill'] = process.argv.slice(2);
 const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)].toFixed();
 const range = (values) => `${middle(values)} (${values[0].toFixed()} to ${values.at(-1).toFixed()})`;

@@ -20,7 +20,8 @@ let product = 0;
 beforeAll(async () => {
   await compileIfMissing();
   servers = await EmbeddedCluster.start({ replicas: 2 });
-  config = await configFile(servers.config);
+  // However long replay is paused here, they go on to take reads.
+  config = await configFile({ ...servers.config, routing: { max_lag: '10m' } });
   const env = { DB_CLUSTER_CONFIG: config.path, PG_MCP_SESSION_SECRET: SECRET };
   processes = [Child.node(env), Child.node(env)];
   [here = '', there = ''] = await Promise.all(processes.map((child) => child.url()));

@@ -1,12 +1,9 @@
-// A process of its own that starts a cluster from the TypeScript sources and tells its parent what it started.
+// A process of its own that starts a cluster and tells its parent what it started.
 // `stay` then lives on until it is killed; `leave` has nothing more to do and must end by itself.
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { runnerImport } from 'vite';
+import { EmbeddedCluster } from '../../dist-test/lib/testing.js';
 
-const sources = fileURLToPath(new URL('../../lib/testing/index.ts', import.meta.url));
-const { module } = await runnerImport(sources, { configFile: false, logLevel: 'error' });
-const cluster = await module.EmbeddedCluster.start({ replicas: 1 });
+const cluster = await EmbeddedCluster.start({ replicas: 1 });
 await cluster.replicas[0].kill();
 await cluster.primary.freeze();
 console.log(JSON.stringify({ folder: dirname(dirname(cluster.primary.dataFolder)) }));
