@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
-import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const source = (path: string) => `${root}lib/${path}index.ts`;
@@ -35,15 +34,6 @@ function project(
   };
 }
 
-/** Those that take longest come first: at the end there would be nothing left to run beside them. */
-class LongestFirst extends BaseSequencer {
-  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLong = ({ moduleId }: TestSpecification) => moduleId.includes('/test/failover/');
-    const sorted = await super.sort(files);
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
-  }
-}
-
 export default defineConfig({
   root,
   oxc,
@@ -51,7 +41,6 @@ export default defineConfig({
   test: {
     // Most of the time they wait for servers, which two files at a time do well even on one core.
     maxWorkers: 2,
-    sequence: { sequencer: LongestFirst },
     // Of the whole run: each project that had it would start a cluster.
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
