@@ -1,21 +1,26 @@
 import { compared } from '../harness/comparison.js';
-import { hold, type Contestant, type Outcome } from '../harness/contest.js';
+import type { Outcome } from '../harness/contest.js';
 import { installPeers } from '../harness/peers.js';
 import { Pgbench } from '../harness/pgbench.js';
 import { Pgpool } from '../harness/pgpool.js';
 import { Servers } from '../harness/servers.js';
-import { COMPILE_MS, WayProcesses, type WayPlan } from '../harness/way-contestant.js';
+import type { WayPlan } from '../harness/way-contestant.js';
 import type { WayName } from '../ways/catalogue.js';
 import { faultsOf } from './faults.js';
+import { inTurns, type Turns } from './in-turns.js';
 import type { Report, RunContext } from './subject.js';
 
 const CONNECTIONS = 10;
-const LEVELS = [1, 16, 64];
 /** Of those whose ratios are asked for. */
 const PROCESSES = 2;
-const ROUNDS = 5 * PROCESSES;
-const SLICE_MS = 180;
-const LEAD_MS = 30;
+const TURNS: Turns = {
+  work: 'read',
+  levels: [1, 16, 64],
+  processes: PROCESSES,
+  rounds: 5 * PROCESSES,
+  sliceMs: 180,
+  leadMs: 30,
+};
 const MAIN: readonly WayName[] = ['pool', 'ours', 'ours-scope'];
 const BESIDE: readonly WayName[] = ['prepared', 'pipelined'];
 const PEERS: readonly WayName[] = [
@@ -42,7 +47,7 @@ export async function reads(context: RunContext): Promise<Report> {
   const one = await oneReplica(servers, context);
   const two = await twoReplicas(servers, context);
   const table = (outcome: Outcome, title: string, reference: string, notes: readonly string[] = []) =>
-    compared(outcome, LEVELS, { title, unit: 'reads/s', reference, notes: [...ASKED, ...notes] });
+    compared(outcome, TURNS.levels, { title, unit: 'reads/s', reference, notes: [...ASKED, ...notes] });
   return {
     tables: [
       table(one, 'Point reads, one primary and one replica: ratios to `pg.Pool`', 'pool', one.notes),
@@ -62,7 +67,6 @@ async function oneReplica(servers: Servers, context: RunContext): Promise<Outcom
     return undefined;
   });
   await using pgbench = await Pgbench.create(replica, CONNECTIONS);
-  await using processes = new WayProcesses();
   const { peers, notes } = await peersFor(context);
   const proxied = { ...target, ...(pgpool && { proxy: pgpool.address }) };
   const plans: WayPlan[] = [
@@ -71,8 +75,9 @@ async function oneReplica(servers: Servers, context: RunContext): Promise<Outcom
     { way: 'pgpool', target: proxied, every: PEERS_EVERY, missing },
     ...peers.map((way) => ({ way, target, every: PEERS_EVERY })),
   ];
-  const contestants = await contestantsOf(processes, plans, context);
-  const outcome = await contest('one replica', [...contestants, pgbench.contestant(PEERS_EVERY)], context);
+  const outcome = await inTurns('reads, one replica', plans, TURNS, context, [
+    pgbench.contestant(PEERS_EVERY),
+  ]);
   return { ...outcome, notes };
 }
 
@@ -92,35 +97,12 @@ async function peersFor({ bare, progress }: RunContext): Promise<Noted & { peers
   }
 }
 
-async function twoReplicas(servers: Servers, context: RunContext): Promise<Outcome> {
-  await using processes = new WayProcesses();
+function twoReplicas(servers: Servers, context: RunContext): Promise<Outcome> {
   const target = servers.target(CONNECTIONS, 2);
   const plans = (['pools', 'ours', 'ours-scope'] as const).map((way) => ({
     way,
     target,
     processes: PROCESSES,
   }));
-  return await contest('two replicas', await contestantsOf(processes, plans, context), context);
-}
-
-function contestantsOf(
-  processes: WayProcesses,
-  plans: readonly WayPlan[],
-  context: RunContext,
-): Promise<Contestant[]> {
-  const slice = { work: 'read', ms: context.ms(SLICE_MS), leadMs: context.ms(LEAD_MS) } as const;
-  return processes.contestants(plans, slice, {
-    callers: Math.max(...LEVELS),
-    ms: context.ms(COMPILE_MS),
-  });
-}
-
-function contest(what: string, contestants: Contestant[], context: RunContext): Promise<Outcome> {
-  return hold({
-    contestants,
-    levels: LEVELS,
-    rounds: context.rounds(ROUNDS),
-    warmUps: PROCESSES,
-    onRound: context.onRound(`reads, ${what}`),
-  });
+  return inTurns('reads, two replicas', plans, TURNS, context);
 }
